@@ -1,0 +1,415 @@
+"""What a convolution is: its sizes, and nothing about how it is computed.
+
+Four functions make a specification, `standard`, `depthwise`, `pointwise` and `separable`; every later
+module repeats these four names. Sizes are tuples with one entry per spatial dimension; where a function takes
+an int, the int stands for the same value in each dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Size = int | Sequence[int]
+Padding = int | Sequence[int] | Literal["same", "valid"]
+Array = NDArray[Any]
+
+
+class SpecError(ValueError):
+    """A size, an array or an argument that no convolution can have; the message says what would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvSpec:
+    """The sizes of one convolution in one, two or three spatial dimensions, always consistent.
+
+    `pads` holds (before, after) per dimension, because "same" padding of an even kernel is uneven.
+    Prefer `standard`, `depthwise` and `pointwise` below: they take the friendlier forms of each size.
+
+    Raises:
+        SpecError: if a size is not a positive int, channels do not divide into the groups, or the
+            kernel does not fit into the padded input.
+    """
+
+    in_channels: int
+    out_channels: int
+    in_size: tuple[int, ...]
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        # The setter goes round `frozen`: NumPy's own ints would overflow in the products of `cost`.
+        for name in ("in_channels", "out_channels", "groups"):
+            object.__setattr__(self, name, require_int(name, getattr(self, name)))
+        object.__setattr__(self, "in_size", per_dimension("in_size", self.in_size, None))
+        for name in ("kernel_size", "stride", "dilation"):
+            object.__setattr__(self, name, per_dimension(name, getattr(self, name), self.ndim))
+        if len(self.pads) != self.ndim:
+            raise SpecError(
+                f"pads={self.pads!r}: expected {self.ndim} pairs (before, after), "
+                f"one per spatial dimension"
+            )
+        for pair in self.pads:
+            per_dimension("pads", pair, 2, minimum=0)
+        for name in ("in_channels", "out_channels"):
+            if getattr(self, name) % self.groups:
+                raise SpecError(
+                    f"groups={self.groups} does not divide {name}={getattr(self, name)}: "
+                    f"each group needs the same whole number of channels"
+                )
+        for size, before_after, span in zip(self.in_size, self.pads, self.kernel_span, strict=True):
+            if span > size + sum(before_after):
+                padded = tuple(n + sum(p) for n, p in zip(self.in_size, self.pads, strict=True))
+                raise SpecError(
+                    f"kernel_size={self.kernel_size} with dilation={self.dilation} spans {self.kernel_span}, "
+                    f"more than the padded input {padded}: expected a smaller kernel or more padding"
+                )
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial dimensions: 1, 2 or 3."""
+        return len(self.in_size)
+
+    @property
+    def kernel_span(self) -> tuple[int, ...]:
+        """Input pixels from the kernel's first tap to its last, dilation included: d (K - 1) + 1."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+
+    @property
+    def out_size(self) -> tuple[int, ...]:
+        """Side lengths of the output: floor((D_F + 2 p - span) / s) + 1 in each dimension."""
+        return tuple(
+            (size + sum(pads) - span) // step + 1
+            for size, pads, span, step in zip(
+                self.in_size, self.pads, self.kernel_span, self.stride, strict=True
+            )
+        )
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Shape of the weight in torch's layout: (N, M / groups, *kernel_size)."""
+        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+
+    def input_shape(self, batch: int = 1) -> tuple[int, ...]:
+        """Shape of the input in torch's layout: (batch, M, *in_size)."""
+        return (batch, self.in_channels, *self.in_size)
+
+    def output_shape(self, batch: int = 1) -> tuple[int, ...]:
+        """Shape of the output in torch's layout: (batch, N, *out_size)."""
+        return (batch, self.out_channels, *self.out_size)
+
+    def pad(self, x: Array) -> Array:
+        """Return `x`, shape `input_shape(batch)`, with this convolution's zeros around it."""
+        return np.pad(x, ((0, 0), (0, 0), *self.pads))
+
+
+class SeparableSpec(NamedTuple):
+    """A depthwise-separable convolution: a depthwise one, and a pointwise one on its output."""
+
+    depthwise: ConvSpec
+    pointwise: ConvSpec
+
+
+def standard(
+    in_channels: int,
+    out_channels: int,
+    in_size: Size,
+    kernel_size: Size,
+    *,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> ConvSpec:
+    """Specify a standard convolution: every output channel looks at every input channel of its group.
+
+    Args:
+        in_channels: M.
+        out_channels: N.
+        in_size: D_F per spatial dimension, in pixels; an int means a square image. The length of a
+            tuple, 1 to 3, sets the number of spatial dimensions.
+        kernel_size: D_K per dimension.
+        stride: s per dimension.
+        padding: zeros on both sides of each dimension; "valid" means 0; "same" keeps the input's size
+            and needs stride 1, as in torch, with the odd zero of an even kernel at the end.
+        dilation: d per dimension.
+        groups: the channels are cut into this many groups that do not see each other.
+
+    Raises:
+        SpecError: naming the argument, its value and what was expected.
+    """
+    in_size = per_dimension("in_size", in_size, None)
+    ndim = len(in_size)
+    kernel_size = per_dimension("kernel_size", kernel_size, ndim)
+    stride = per_dimension("stride", stride, ndim)
+    dilation = per_dimension("dilation", dilation, ndim)
+    return ConvSpec(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        in_size=in_size,
+        kernel_size=kernel_size,
+        stride=stride,
+        pads=_pads(padding, kernel_size, stride, dilation),
+        dilation=dilation,
+        groups=groups,
+    )
+
+
+def depthwise(
+    in_channels: int,
+    in_size: Size,
+    kernel_size: Size,
+    *,
+    multiplier: int = 1,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+) -> ConvSpec:
+    """Specify a depthwise convolution: each input channel gets `multiplier` filters of its own.
+
+    Arguments and errors are those of `standard`; the output has multiplier * M channels.
+    """
+    in_channels = require_int("in_channels", in_channels)
+    multiplier = require_int("multiplier", multiplier)
+    return standard(
+        in_channels,
+        multiplier * in_channels,
+        in_size,
+        kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=in_channels,
+    )
+
+
+def pointwise(in_channels: int, out_channels: int, in_size: Size, *, stride: Size = 1) -> ConvSpec:
+    """Specify a pointwise convolution: a kernel of one pixel that mixes channels.
+
+    Arguments and errors are those of `standard`.
+    """
+    return standard(in_channels, out_channels, in_size, 1, stride=stride)
+
+
+def separable(
+    in_channels: int,
+    out_channels: int,
+    in_size: Size,
+    kernel_size: Size,
+    *,
+    multiplier: int = 1,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+) -> SeparableSpec:
+    """Specify a depthwise-separable convolution; stride, padding and dilation belong to its first half.
+
+    Arguments and errors are those of `standard` and `depthwise`.
+    """
+    first = depthwise(
+        in_channels,
+        in_size,
+        kernel_size,
+        multiplier=multiplier,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+    )
+    return SeparableSpec(first, pointwise(first.out_channels, out_channels, first.out_size))
+
+
+def of_arrays(
+    x: Array,
+    weight: Array,
+    *,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    names: tuple[str, str] = ("x", "weight"),
+) -> ConvSpec:
+    """Read the specification of a 2-D convolution off its arrays, and check that they fit together.
+
+    Args:
+        x: input, shape (B, M, H, W), float32 or float64.
+        weight: shape (N, M / groups, K_h, K_w), same dtype as `x`.
+        stride, padding, dilation, groups: as in `standard`.
+        names: what the caller calls the two arrays, for the messages.
+
+    Raises:
+        SpecError: on a wrong type, rank, dtype, an empty array, or channels that do not match.
+    """
+    check_array(names[0], x, "(batch, in_channels, height, width)")
+    check_array(names[1], weight, "(out_channels, in_channels / groups, height, width)")
+    if x.dtype != weight.dtype:
+        raise SpecError(
+            f"{names[0]} is {x.dtype} and {names[1]} is {weight.dtype}: expected one dtype for both; "
+            f"convert one with .astype"
+        )
+    require_int("groups", groups)
+    in_channels = x.shape[1]
+    if weight.shape[1] * groups != in_channels:
+        raise SpecError(
+            f"{names[1]} of shape {weight.shape} with groups={groups} reads {weight.shape[1] * groups} "
+            f"input channels, but {names[0]} of shape {x.shape} has {in_channels}: "
+            f"expected {names[1]}.shape[1] * groups == {names[0]}.shape[1]"
+        )
+    return standard(
+        in_channels,
+        weight.shape[0],
+        x.shape[2:],
+        weight.shape[2:],
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+
+
+def of_depthwise(
+    x: Array,
+    weight: Array,
+    *,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    names: tuple[str, str] = ("x", "weight"),
+) -> ConvSpec:
+    """Read a depthwise specification off its arrays: `weight` has shape (M * multiplier, 1, K_h, K_w).
+
+    The other arguments and the errors are those of `of_arrays`.
+    """
+    check_array(names[0], x, "(batch, in_channels, height, width)")
+    check_array(names[1], weight, "(in_channels * multiplier, 1, height, width)")
+    in_channels = x.shape[1]
+    if weight.shape[1] != 1 or weight.shape[0] % in_channels:
+        raise SpecError(
+            f"{names[1]} has shape {weight.shape}: expected ({in_channels} * multiplier, 1, height, width), "
+            f"since {names[0]} has {in_channels} channels"
+        )
+    return of_arrays(
+        x,
+        weight,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=in_channels,
+        names=names,
+    )
+
+
+def of_pointwise(
+    x: Array, weight: Array, *, stride: Size = 1, names: tuple[str, str] = ("x", "weight")
+) -> ConvSpec:
+    """Read a pointwise specification off its arrays: `weight` has shape (N, M, 1, 1).
+
+    The other arguments and the errors are those of `of_arrays`.
+    """
+    spec = of_arrays(x, weight, stride=stride, names=names)
+    if spec.kernel_size != (1, 1):
+        raise SpecError(
+            f"{names[1]} has shape {weight.shape}: expected (out_channels, {x.shape[1]}, 1, 1)"
+        )
+    return spec
+
+
+def of_separable(
+    x: Array,
+    depthwise_weight: Array,
+    pointwise_weight: Array,
+    *,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+) -> SeparableSpec:
+    """Read both halves of a separable specification off the arrays, before anything is computed.
+
+    Arguments and errors are those of `of_depthwise` and `of_pointwise`.
+    """
+    first = of_depthwise(
+        x,
+        depthwise_weight,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        names=("x", "depthwise_weight"),
+    )
+    middle = np.broadcast_to(np.zeros((), x.dtype), first.output_shape(len(x)))
+    names = ("the depthwise output", "pointwise_weight")
+    return SeparableSpec(first, of_pointwise(middle, pointwise_weight, names=names))
+
+
+def check_array(name: str, array: object, layout: str) -> None:
+    """Raise SpecError unless `array` is a non-empty 4-D array of float32 or float64; NaN may be in it."""
+    if not isinstance(array, np.ndarray):
+        raise SpecError(f"{name} is a {type(array).__name__}: expected a numpy array {layout}")
+    if array.ndim != 4:
+        raise SpecError(
+            f"{name} has shape {array.shape}, rank {array.ndim}: expected rank 4, {layout}"
+        )
+    if array.dtype not in (np.float32, np.float64):
+        raise SpecError(
+            f"{name} has dtype {array.dtype}: expected float32 or float64; convert with .astype"
+        )
+    if array.size == 0:
+        raise SpecError(f"{name} has shape {array.shape}: expected no empty dimension")
+
+
+def require_int(name: str, value: object, minimum: int = 1) -> int:
+    """Return `value` as an int; raise SpecError unless it is one (no bool) of `minimum` or more."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        kind = "positive" if minimum == 1 else "non-negative"
+        raise SpecError(f"{name}={value!r}: expected a {kind} integer")
+    return int(value)
+
+
+def per_dimension(name: str, value: Size, ndim: int | None, minimum: int = 1) -> tuple[int, ...]:
+    """Return `value` as a tuple of `ndim` ints, an int repeated.
+
+    With `ndim=None` the number of dimensions is that of `value`, 1 to 3, and an int means a square: 2.
+    """
+    entries = tuple(value) if isinstance(value, list | tuple) else (value,) * (ndim or 2)
+    if len(entries) not in ((1, 2, 3) if ndim is None else (ndim,)):
+        wanted = "1 to 3 integers" if ndim is None else f"an integer or {ndim} integers"
+        raise SpecError(f"{name}={value!r}: expected {wanted}, one per spatial dimension")
+    try:
+        return tuple(require_int(name, entry, minimum) for entry in entries)
+    except SpecError as error:
+        if not isinstance(value, list | tuple):
+            raise
+        expected = str(error).partition(": ")[2]
+        raise SpecError(f"{name}={value!r}: {expected} in each place") from None
+
+
+def positions(size: Sequence[int]) -> int:
+    """Number of pixels in an image of this size: the product of its sides."""
+    return prod(size)
+
+
+def _pads(
+    padding: Padding,
+    kernel_size: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[tuple[int, int], ...]:
+    if not isinstance(padding, str):
+        return tuple((p, p) for p in per_dimension("padding", padding, len(kernel_size), minimum=0))
+    if padding == "valid":
+        return ((0, 0),) * len(kernel_size)
+    if padding == "same":
+        if any(step != 1 for step in stride):
+            raise SpecError(
+                f"padding='same' with stride={stride}: expected stride 1, as in torch; "
+                f"for a strided convolution give the zeros as numbers, such as padding=1 for a 3x3 kernel"
+            )
+        zeros = (d * (k - 1) for k, d in zip(kernel_size, dilation, strict=True))
+        return tuple((total // 2, total - total // 2) for total in zeros)
+    raise SpecError(f"padding={padding!r}: expected 'same', 'valid' or non-negative integers")
