@@ -1,0 +1,102 @@
+"""Read one network with the counters that people use: ``python tools/counters.py results/counters.json``.
+
+Not part of the build: it needs torchinfo, ptflops, thop and fvcore, which requirements.txt does not name. The
+notation page prints the readings, and the chapter on MobileNetV1 explains them.
+"""
+
+import json
+import platform
+import sys
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+from ptflops import get_model_complexity_info
+from thop import profile as thop_profile
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+from torchinfo import summary
+
+from dsconv_lib import layers
+from dsconv_lib.models import mobilenet_v1_layers
+
+SHAPE = (3, 224, 224)
+
+
+class Network(nn.Module):
+    """MobileNetV1 with normalisation and ReLU as modules or as functions: the same sums, seen differently."""
+
+    def __init__(self, *, modules: bool) -> None:
+        super().__init__()
+        self.modules_used = modules
+        specs = [layer.spec for layer in mobilenet_v1_layers()[:-1]]
+        self.convolutions = nn.ModuleList(layers.from_spec(spec) for spec in specs)
+        channels = [spec.out_channels for spec in specs]
+        if modules:
+            self.norms = nn.ModuleList(nn.BatchNorm2d(n) for n in channels)
+        else:
+            self.scales = nn.ParameterList(torch.ones(n) for n in channels)
+            self.shifts = nn.ParameterList(torch.zeros(n) for n in channels)
+        self.relu = nn.ReLU()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(1024, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images to scores."""
+        for i, convolution in enumerate(self.convolutions):
+            x = convolution(x)
+            if self.modules_used:
+                x = self.relu(self.norms[i](x))
+            else:
+                scale, shift = self.scales[i], self.shifts[i]
+                x = F.relu(
+                    F.batch_norm(x, torch.zeros_like(scale), torch.ones_like(scale), scale, shift)
+                )
+        scores: Tensor = self.classifier(self.pool(x).flatten(1))
+        return scores
+
+
+def readings(*, modules: bool) -> dict[str, int]:
+    """What each tool prints for one image; each reads a fresh network."""
+
+    def network() -> nn.Module:
+        return Network(modules=modules).eval()
+
+    image = torch.zeros(1, *SHAPE)
+    fvcore = FlopCountAnalysis(network(), image)
+    fvcore.unsupported_ops_warnings(False)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network()(image)
+    found = {
+        "torchinfo": summary(network(), input_data=image, verbose=0).total_mult_adds,
+        "thop": thop_profile(network(), inputs=(image,), verbose=False)[0],
+        "fvcore": fvcore.total(),
+        "FlopCounterMode": counter.get_total_flops(),
+    }
+    for backend in ("aten", "pytorch"):
+        found[f"ptflops {backend}"] = get_model_complexity_info(
+            network(),
+            SHAPE,
+            as_strings=False,
+            print_per_layer_stat=False,
+            backend=backend,
+            verbose=False,
+        )[0]
+    return {tool: int(count) for tool, count in found.items()}
+
+
+if __name__ == "__main__":
+    tools = ("torchinfo", "ptflops", "thop", "fvcore", "torch")
+    content = {
+        "what": "operations that counters print for MobileNetV1, 1,000 classes, one image of 3x224x224",
+        "command": "python tools/counters.py results/counters.json",
+        "date": date.today().isoformat(),
+        "machine": f"CPU, {platform.machine()}; the readings do not depend on it",
+        "versions": {tool: version(tool) for tool in tools},
+        "modules": readings(modules=True),
+        "functions": readings(modules=False),
+    }
+    Path(sys.argv[1]).write_text(json.dumps(content, indent=1) + "\n")
