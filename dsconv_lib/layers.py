@@ -19,9 +19,8 @@ Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 _CONV: dict[int, type[Any]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-_ANY_SIZE = (
-    2**31
-)  # a torch layer does not fix its input's size: check against one that every kernel fits
+# A torch layer does not fix its input's size: check it against one that every kernel fits.
+_ANY_SIZE = 2**31
 
 
 def from_spec(spec: ConvSpec, *, bias: bool = False) -> Conv:

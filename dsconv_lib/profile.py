@@ -72,4 +72,4 @@ def profile(model: nn.Module, input_size: Sequence[int]) -> pd.DataFrame:
             module.training = mode
         for handle in handles:
             handle.remove()
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["layer", "type", "output", "macs", "params"])

@@ -19,7 +19,7 @@ from dsconv_lib.spec import ConvSpec, Size, SpecError, require_int
 
 Stem = Literal["imagenet", "small"]
 
-# Output channels and stride of the thirteen blocks; `shallow` leaves out five of the six equal ones.
+# Output channels and stride of the thirteen blocks; `shallow` leaves out the five equal ones in the middle.
 BLOCKS = (
     (64, 1),
     (128, 2),

@@ -40,7 +40,8 @@ class Layer(NamedTuple):
 
 def total(layers: Iterable[Layer], batch: int = 1) -> cost.Cost:
     """Cost of the whole network: the sum over its layers."""
-    return reduce(add, (layer.cost(batch) for layer in layers))
+    nothing = cost.Cost(macs=0, params=0, reads=0, writes=0)
+    return reduce(add, (layer.cost(batch) for layer in layers), nothing)
 
 
 def table(layers: Iterable[Layer]) -> pd.DataFrame:

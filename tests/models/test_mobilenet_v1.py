@@ -44,6 +44,16 @@ def by_hand(alpha: float, side: int) -> tuple[int, int]:
     return macs + widths[-1] * 1000, params + widths[-1] * 1000 + 1000
 
 
+def settled(model: MobileNetV1, x: torch.Tensor) -> MobileNetV1:
+    """Let normalisation learn its means from `x`: an untrained network's activations fade to 0."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.train()(x)
+    return model.eval()
+
+
 def check_one_story(layers: list[Layer], model: MobileNetV1, size: tuple[int, ...]) -> None:
     """Compare table and module layer by layer, to the last MAC and the last parameter."""
     found = profile(model, size)
@@ -286,20 +296,23 @@ def test_every_convolution_is_followed_by_normalisation_and_relu() -> None:
 
 
 def test_the_scores_are_the_classifier_of_the_mean_over_all_pixels() -> None:
-    model = MobileNetV1(0.25, num_classes=5, stem="small").double().eval()
     x = torch.randn(2, 3, 40, 24, dtype=torch.float64)
+    model = settled(MobileNetV1(0.25, num_classes=5, stem="small").double(), x)
     with torch.no_grad():
         pixels = model.features(x)
+        assert pixels.std(dim=(2, 3)).mean() > 0.1
         assert pixels.shape == (2, 256, 3, 2)
         expected = pixels.flatten(2).mean(2) @ model.classifier.weight.T + model.classifier.bias
         torch.testing.assert_close(model(x), expected)
 
 
 def test_images_do_not_influence_each_other_at_inference() -> None:
-    model = MobileNetV1(0.25, num_classes=5).eval()
     x = torch.randn(3, 3, 32, 32)
+    model = settled(MobileNetV1(0.25, num_classes=5), x)
     with torch.no_grad():
-        torch.testing.assert_close(model(x)[1:2], model(x[1:2]), rtol=1e-4, atol=1e-5)
+        scores = model(x)
+        assert scores.std(dim=0).mean() > 0.01
+        torch.testing.assert_close(scores[1:2], model(x[1:2]), rtol=1e-4, atol=1e-5)
 
 
 # --- the table -------------------------------------------------------------------------------
