@@ -1,0 +1,79 @@
+# Everything the book needs, from a fresh checkout: `make book` or `make test`.
+# GNU make; the only things taken from outside are Python 3.11-3.13, the packages in requirements.txt,
+# MathJax and (for the tests) Debian's Chromium.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?=
+FORCE ?=
+VENV := .venv
+READY := $(VENV)/.ready
+BIN := $(VENV)/bin
+MATHJAX := _build/static/mathjax/tex-mml-chtml.js
+NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercises/*/solution*.ipynb))
+
+# Two threads in every run, on any machine: sums are added in the same order everywhere, and the
+# times stored in the book are those of two cores.
+export OMP_NUM_THREADS ?= 2
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help book test notebooks site lab lint format clean browser always
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
+	@echo '  make ... PYTHON=python3.12   use this interpreter (run make clean first if .venv exists)'
+
+book: notebooks  ## execute the notebooks that changed, build the site, say which file to open
+	@$(MAKE) --no-print-directory site
+	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
+
+# Never executes a notebook: a stale one must fail a test here, not be mended on the way.
+test: $(READY) browser lint  ## style, types, a fresh build of the site, all tests, every notebook re-run and compared
+	@rm -rf _build/html _build/.doctrees
+	@$(MAKE) --no-print-directory site
+	@# Two processes with one thread each; --dist loadfile keeps the site tests on one browser.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
+	@# One after the other: a notebook that measures time should not share the machine.
+	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg $(NOTEBOOKS)
+
+notebooks: $(READY)  ## execute and normalise the notebooks that changed (FORCE=1: all of them)
+	@$(BIN)/python tools/notebooks.py $(if $(FORCE),--force)
+
+# Sphinx remembers a page it has warned about and would stay silent, and succeed, the second time:
+# after a failure its memory is thrown away.
+site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebooks
+	@$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+
+lab: $(READY)  ## open the chapters in JupyterLab
+	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
+
+lint: $(READY)  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY)  ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:  ## back to a fresh checkout: removes .venv, _build and caches
+	rm -rf $(VENV) _build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so an interrupted installation is never taken for a finished one.
+$(READY): requirements.txt pyproject.toml
+	@tools/venv.sh $(VENV) $(PYTHON)
+
+# A virtual environment holds absolute paths: in a folder that was copied or moved, make it again.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+$(READY): always
+endif
+
+$(MATHJAX): tools/mathjax.py | $(READY)
+	@$(BIN)/python tools/mathjax.py $(@D)
+
+browser:
+	@tools/browser.sh

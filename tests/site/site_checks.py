@@ -1,0 +1,154 @@
+"""What the site tests look for, in the files and in a browser. Each check returns findings."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+from bs4 import BeautifulSoup
+
+# ---- In the files --------------------------------------------------------------------------------
+
+# Where an element names something that the browser fetches by itself. A plain link is not loaded.
+LOADING = {
+    "script": ["src"],
+    "img": ["src", "srcset"],
+    "source": ["src", "srcset"],
+    "video": ["src", "poster"],
+    "audio": ["src"],
+    "track": ["src"],
+    "iframe": ["src"],
+    "embed": ["src"],
+    "object": ["data"],
+    "image": ["href", "xlink:href"],
+    "use": ["href", "xlink:href"],
+}
+LOADING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "manifest"}
+IN_CSS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
+
+
+def parse(file: Path) -> BeautifulSoup:
+    return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+
+
+def is_outside(address: str) -> bool:
+    """True for an address on another host: it has one (`//host/...` included)."""
+    return bool(urlsplit(address).netloc)
+
+
+def loaded_addresses(page: BeautifulSoup) -> Iterator[str]:
+    """Every address that a browser fetches to show the page."""
+    for tag in page.find_all(list(LOADING)):
+        for attribute in LOADING[tag.name]:
+            for part in tag.get(attribute, "").split(","):
+                yield from part.split()[:1] if attribute == "srcset" else [tag.get(attribute, "")]
+    for link in page.find_all("link"):
+        if LOADING_LINKS & set(link.get("rel", [])):
+            yield link.get("href", "")
+    for style in page.find_all("style"):
+        yield from IN_CSS.findall(style.get_text())
+    for tag in page.find_all(style=True):
+        yield from IN_CSS.findall(tag["style"])
+
+
+def outside_resources(file: Path) -> list[str]:
+    """Addresses on other hosts that the page, or a style sheet it loads, would fetch."""
+    page = parse(file)
+    found = [a for a in loaded_addresses(page) if is_outside(a)]
+    for link in page.find_all("link", rel="stylesheet"):
+        sheet = file.parent / unquote(urlsplit(link["href"]).path)
+        if not is_outside(link["href"]) and sheet.is_file():
+            found += [a for a in IN_CSS.findall(sheet.read_text("utf-8")) if is_outside(a)]
+    return found
+
+
+def broken_links(file: Path, anchors: dict[Path, set[str]]) -> list[str]:
+    """Links, images and scripts whose file, or whose anchor in that file, does not exist.
+
+    ``anchors`` remembers the anchors of the pages already read.
+    """
+    page = parse(file)
+    addresses = {a.get("href", "") for a in page.find_all("a")} | set(loaded_addresses(page))
+    found = []
+    for address in sorted(addresses):
+        split = urlsplit(address)
+        if split.scheme or split.netloc:
+            continue
+        path, fragment = unquote(split.path), unquote(urldefrag(address).fragment)
+        target = (file.parent / path).resolve() if path else file.resolve()
+        if target.is_dir():
+            target /= "index.html"
+        if not target.is_file():
+            found.append(address)
+        elif fragment and target.suffix == ".html":
+            if target not in anchors:
+                marks = parse(target).find_all(lambda t: t.get("id") or t.get("name"))
+                anchors[target] = {t.get(k) for t in marks for k in ("id", "name")}
+            if fragment not in anchors[target]:
+                found.append(address)
+    return found
+
+
+def images_without_alt(file: Path) -> list[str]:
+    return [str(i)[:120] for i in parse(file).find_all("img") if not i.get("alt", "").strip()]
+
+
+# ---- In the browser ------------------------------------------------------------------------------
+
+# Runs in the page once it has loaded; gives back sentences about what is wrong.
+LOOK = """async () => {
+    const found = [];
+    if (document.querySelector('.math')) {
+        await window.MathJax?.startup?.promise;
+        if (!document.querySelector('mjx-container')) found.push('formulas are not drawn');
+        for (const e of document.querySelectorAll('mjx-merror'))
+            found.push('formula with an error: ' + e.textContent);
+        for (const e of document.querySelectorAll('.math'))
+            if (!e.querySelector('mjx-container')) found.push('not drawn: ' + e.textContent);
+    }
+    await document.fonts.ready;
+    for (const image of document.images) {
+        await image.decode().catch(() => {});
+        if (!image.naturalWidth) found.push('image not loaded: ' + image.src.slice(0, 100));
+    }
+    const width = document.scrollingElement.scrollWidth;
+    if (width > innerWidth) {
+        const wide = [...document.querySelectorAll('article *')]
+            .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+            .map(e => e.tagName.toLowerCase() + (e.className ? '.' + e.className : ''));
+        found.push(`${width} px wide in a window of ${innerWidth}: ${wide.slice(0, 5)}`);
+    }
+    return found;
+}"""
+
+
+def look_at(browser, address: str, *, width: int, theme: str) -> list[str]:
+    """Open the page as a reader would and return everything that is wrong with it.
+
+    A request to anywhere but the page's own origin is stopped, and is a finding.
+    """
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    found: list[str] = []
+    home = "file://" if address.startswith("file:") else address[: address.index("/", 8)] + "/"
+
+    def gate(route):
+        url = route.request.url
+        if url.startswith((home, "data:", "blob:")):
+            route.continue_()
+        else:
+            found.append(f"request to another host: {url}")
+            route.abort()
+
+    context.route("**/*", gate)
+    page = context.new_page()
+    page.on("console", lambda m: found.append(f"console: {m.text}") if m.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(f"script error: {error}"))
+    try:
+        page.goto(address, wait_until="load")
+        found += page.evaluate(LOOK)
+        shown = page.evaluate("document.documentElement.dataset.theme")
+        if shown not in (None, theme):
+            found.append(f"shows the theme {shown} to a reader who prefers {theme}")
+    finally:
+        context.close()
+    return found

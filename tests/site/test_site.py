@@ -1,0 +1,195 @@
+"""The built site, page by page: its files, and what a reader's browser makes of them.
+
+`make test` builds it first, in `_build/html`.
+"""
+
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+import site_checks
+import yaml
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build/html"
+
+
+def table_of_contents():
+    """Names of all pages, as in _toc.yml: `intro`, `chapters/01-...`."""
+
+    def names(entry):
+        if isinstance(entry, dict):
+            yield from (entry[key] for key in ("root", "file") if key in entry)
+            for key in ("parts", "chapters", "sections"):
+                for inner in entry.get(key, []):
+                    yield from names(inner)
+
+    return list(names(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
+
+
+PAGES = table_of_contents()
+each_page = pytest.mark.parametrize("name", PAGES)
+
+
+@pytest.fixture(scope="session")
+def site():
+    missing = [name for name in PAGES if not (SITE / f"{name}.html").is_file()]
+    if missing:
+        pytest.fail(f"The site is not built, or not whole: type make site. Missing: {missing}")
+    return SITE
+
+
+# ---- The files -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def anchors():
+    return {}
+
+
+@each_page
+def test_links_lead_somewhere(site, anchors, name):
+    assert site_checks.broken_links(site / f"{name}.html", anchors) == []
+
+
+@each_page
+def test_images_say_what_they_show(site, name):
+    assert site_checks.images_without_alt(site / f"{name}.html") == []
+
+
+@each_page
+def test_files_name_nothing_on_other_hosts(site, name):
+    assert site_checks.outside_resources(site / f"{name}.html") == []
+
+
+@each_page
+def test_pages_carry_no_unused_scripts(site, name):
+    text = (site / f"{name}.html").read_text(encoding="utf-8")
+    assert "fontawesome.js" not in text
+    assert "thebe" not in text.lower()
+
+
+@pytest.mark.parametrize("name", [p for p in PAGES if (ROOT / f"{p}.ipynb").exists()])
+def test_chapters_can_be_downloaded_as_notebooks(site, name):
+    page = site_checks.parse(site / f"{name}.html")
+    links = [a["href"] for a in page.find_all("a", class_="btn-download-source-button")]
+    assert len(links) == 1
+    source = (site / f"{name}.html").parent / links[0]
+    assert source.read_bytes() == (ROOT / f"{name}.ipynb").read_bytes()
+
+
+# ---- The browser ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.fail("No Chromium on the PATH: type make browser")
+    quiet = ["quic", "background-networking", "component-update", "sync", "gpu"]
+    flags = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{q}" for q in quiet)]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """A function that serves a folder on this machine and returns its address."""
+    servers = []
+
+    def start(folder):
+        handler = functools.partial(Quiet, directory=str(folder))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def address(site, serve):
+    return serve(site)
+
+
+@each_page
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_page_in_a_browser(browser, address, name, width, theme):
+    assert site_checks.look_at(browser, f"{address}/{name}.html", width=width, theme=theme) == []
+
+
+def test_chapter_opened_as_a_file(browser, site):
+    chapter = next(name for name in PAGES if (ROOT / f"{name}.ipynb").exists())
+    page = (site / f"{chapter}.html").as_uri()
+    assert site_checks.look_at(browser, page, width=1280, theme="light") == []
+
+
+def test_icons_are_drawn(browser, address):
+    page = browser.new_page()
+    try:
+        page.goto(f"{address}/{PAGES[0]}.html")
+        page.evaluate("document.fonts.ready")
+        assert page.locator("i.fa-solid, i.fas").count() > 0
+        drawn = "[...document.fonts].some(f => /Awesome/.test(f.family) && f.status == 'loaded')"
+        assert page.evaluate(drawn)
+    finally:
+        page.close()
+
+
+# ---- The checks themselves can fail --------------------------------------------------------------
+
+FAULTS = {
+    "outside script": ('<script src="https://cdn.invalid/x.js"></script>', "another host"),
+    "wide page": ('<div style="width: 3000px">wide</div>', "px wide"),
+    "script error": ("<script>throw new Error('oh')</script>", "script error: oh"),
+    "console error": ("<script>console.error('oh')</script>", "console: oh"),
+    "no MathJax": ('<span class="math">\\(x\\)</span>', "formulas are not drawn"),
+    "missing image": ('<img src="none.png" alt="none">', "image not loaded"),
+}
+
+
+@pytest.mark.parametrize(("body", "sentence"), FAULTS.values(), ids=FAULTS)
+def test_browser_check_finds(browser, serve, tmp_path, body, sentence):
+    (tmp_path / "favicon.ico").touch()
+    page = tmp_path / "page.html"
+    start = f"{serve(tmp_path)}/page.html"
+    page.write_text("<!doctype html><title>t</title><p>Nothing wrong.</p>")
+    assert site_checks.look_at(browser, start, width=375, theme="light") == []
+    page.write_text(f"<!doctype html><title>t</title>{body}")
+    found = site_checks.look_at(browser, start, width=375, theme="light")
+    assert any(sentence in finding for finding in found), found
+
+
+def test_file_checks_find(tmp_path):
+    (tmp_path / "own.css").write_text("@font-face { src: url(//fonts.invalid/a.woff2) }")
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<link rel="stylesheet" href="own.css"><link rel="stylesheet" href="https://a.invalid/b.css">'
+        '<h1 id="here">t</h1><a href="#here">right</a><a href="#there">wrong</a>'
+        '<a href="https://elsewhere.invalid">a plain link may lead out</a><a href="none.html">x</a>'
+        '<img src="http://c.invalid/d.png"><p style="background: url(https://e.invalid/f.png)">'
+    )
+    assert site_checks.broken_links(page, {}) == ["#there", "none.html"]
+    assert len(site_checks.images_without_alt(page)) == 1
+    assert sorted(site_checks.outside_resources(page)) == [
+        "//fonts.invalid/a.woff2",
+        "http://c.invalid/d.png",
+        "https://a.invalid/b.css",
+        "https://e.invalid/f.png",
+    ]

@@ -1,0 +1,37 @@
+"""Sphinx extension of this book: takes out of the pages what they load and do not use."""
+
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+# 1.5 MB of icons as script, while the theme's web fonts already draw every icon.
+ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*scripts/fontawesome\.js[^"]*"[^>]*></script>')
+
+
+def drop_thebe(app: Sphinx) -> None:
+    """Silence sphinx-thebe: no page runs code, and its scripts log an error on every one."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [
+            one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")
+        ]
+    app.registry.css_files[:] = [c for c in app.registry.css_files if "thebe" not in c[0]]
+
+
+def drop_icon_script(app: Sphinx, exception: Exception | None) -> None:
+    """Remove the icon script from the finished pages and from the folder they are in."""
+    if exception or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        if ICON_SCRIPT.search(text):
+            page.write_text(ICON_SCRIPT.sub("", text), encoding="utf-8")
+    for script in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
+        script.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx; runs after the extensions that Jupyter Book itself loads."""
+    drop_thebe(app)
+    app.connect("build-finished", drop_icon_script)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
