@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from statistics import median
 from time import perf_counter
+from typing import TypeVar
 
 import torch
 
+Name = TypeVar("Name", bound=Hashable)
+
 
 def medians(
-    candidates: Mapping[str, Callable[[], object]], *, repeats: int = 20, warmup: int = 3
-) -> dict[str, float]:
+    candidates: Mapping[Name, Callable[[], object]], *, repeats: int = 20, warmup: int = 3
+) -> dict[Name, float]:
     """Time each candidate `repeats` times, in turns, and take its median.
 
     Args:
-        candidates: what to call, by name.
+        candidates: what to call, by name: a string, or a tuple such as (layer, size).
         repeats: timed rounds; each round calls every candidate once.
         warmup: rounds before them that do not count, in which caches fill and algorithms are
             chosen.
@@ -31,7 +34,7 @@ def medians(
         raise ValueError("candidates is empty: expected at least one function to time")
     if repeats < 1 or warmup < 0:
         raise ValueError(f"repeats={repeats}, warmup={warmup}: expected at least 1 and 0")
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    seconds: dict[Name, list[float]] = {name: [] for name in candidates}
     for round_ in range(warmup + repeats):
         for name, call in candidates.items():
             _wait()

@@ -1,0 +1,242 @@
+"""The command line, as it is typed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from dsconv_lib import cost as costs
+from dsconv_lib.cli import BENCH, app
+from dsconv_lib.models import mobilenet_v1_layers, total
+from dsconv_lib.train import load_checkpoint
+
+QUICK = ("train", "--epochs", "1", "--subset", "64", "--device", "cpu")
+
+
+def dsconv(*arguments: str) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(result: Any, message: str) -> None:
+    """Exit code 1 and one line on stderr, no traceback."""
+    assert result.exit_code == 1
+    assert re.fullmatch(rf"dsconv: .*{message}.*\n", result.stderr), result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DSCONV_DATA", raising=False)
+    return tmp_path
+
+
+def test_help_names_the_commands() -> None:
+    result = dsconv("--help")
+    assert result.exit_code == 0
+    for command in ("train", "cost", "bench"):
+        assert re.search(rf"^\W*{command}\s+\w", result.stdout, re.MULTILINE)
+    assert "--install-completion" not in result.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "cost", "bench"])
+def test_help_of_a_command(command: str) -> None:
+    result = dsconv(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+
+
+def test_train_tells_what_it_did_and_where(folder: Path) -> None:
+    result = dsconv(*QUICK)
+    assert result.exit_code == 0, result.output
+    loaded = load_checkpoint(folder / "runs" / "digits" / "checkpoint.pt")
+    network = mobilenet_v1_layers(
+        0.5, 16, num_classes=10, in_channels=1, stem="small", shallow=True
+    )
+    said = {line[:15].strip(): line[15:].strip() for line in result.stdout.splitlines()}
+    assert said["test accuracy"] == f"{loaded.test_accuracy:.2%} on digits"
+    assert said["parameters"] == f"{sum(p.numel() for p in loaded.model.parameters()):,}"
+    assert said["MACs"] == f"{total(network).macs:,} for one image"
+    assert re.fullmatch(r"[\d.]+ s", said["time"])
+    assert said["checkpoint"] == os.path.join("runs", "digits", "checkpoint.pt")
+    assert said["metrics"] == os.path.join("runs", "digits", "metrics.csv")
+    assert "64 training and 360 test images, 1 epoch on cpu" in result.stdout
+    assert "epoch   1  loss " in result.stdout
+
+
+def test_the_options_reach_the_run(folder: Path) -> None:
+    result = dsconv(
+        *QUICK,
+        *("--twin", "--alpha", "0.3", "--seed", "7", "--batch-size", "16"),
+        *("--learning-rate", "0.01", "--out", "mine"),
+    )
+    assert result.exit_code == 0, result.output
+    loaded = load_checkpoint(folder / "mine" / "checkpoint.pt")
+    assert (loaded.arguments["alpha"], loaded.arguments["separable"]) == (0.3, False)
+    recipe = loaded.recipe
+    assert (recipe.seed, recipe.batch_size, recipe.learning_rate) == (7, 16, 0.01)
+    assert "The twin of MobileNetV1, alpha 0.3" in result.stdout
+
+
+def test_a_second_run_loses_nothing_of_the_first(folder: Path) -> None:
+    for _ in range(2):
+        assert dsconv(*QUICK).exit_code == 0
+    assert dsconv(*QUICK, "--twin").exit_code == 0
+    names = sorted(path.name for path in (folder / "runs").iterdir())
+    assert names == ["digits", "digits-2", "digits-twin"]
+
+
+def test_results_in_the_named_folder_are_replaced_only_when_told(folder: Path) -> None:
+    assert dsconv(*QUICK, "--out", "mine").exit_code == 0
+    before = (folder / "mine" / "checkpoint.pt").read_bytes()
+    result = dsconv(*QUICK, "--out", "mine", "--seed", "1")
+    refused(result, "mine holds checkpoint.pt and metrics.csv of an earlier run: .*--overwrite")
+    assert (folder / "mine" / "checkpoint.pt").read_bytes() == before
+    assert dsconv(*QUICK, "--out", "mine", "--seed", "1", "--overwrite").exit_code == 0
+    assert load_checkpoint(folder / "mine" / "checkpoint.pt").recipe.seed == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--epochs", "0"), "epochs=0: expected an integer, 1 or more"),
+        (("--batch-size", "1"), "batch_size=1: expected"),
+        (("--learning-rate", "-1"), "learning_rate=-1.0: expected a number above 0"),
+        (("--learning-rate", "1e30", "--batch-size", "2"), "no longer finite in epoch 1, step 2"),
+        (("--alpha", "0"), r"alpha=0\.0: expected a number greater than 0"),
+        (("--seed", "-1"), "seed=-1: expected"),
+        (("--subset", "1"), "subset=1: expected 2 to 1,437 images of digits"),
+        (("--subset", "2000"), "subset=2000: expected 2 to 1,437 images of digits"),
+        (("--data", "x"), "expected none, digits ships with scikit-learn"),
+        (("--dataset", "cifar10"), "no folder given for cifar10: .*--data"),
+        (("--dataset", "cifar10", "--data", "x"), "train.parquet is not there"),
+        (("--out", "file"), "file cannot be made: File exists"),
+        (("--out", "file/below"), "cannot be made: Not a directory"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(
+    arguments: tuple[str, ...], message: str, folder: Path
+) -> None:
+    (folder / "file").write_text("in the way")
+    refused(dsconv(*QUICK, *arguments), message)
+    assert not list(folder.rglob("checkpoint.pt"))
+
+
+def test_a_bad_choice_names_the_good_ones() -> None:
+    result = dsconv("train", "--dataset", "mnist")
+    assert result.exit_code == 2
+    assert "digits" in result.stderr
+    assert "cifar10" in result.stderr
+
+
+@pytest.mark.parametrize("command", [QUICK, ("bench",)])
+def test_a_gpu_that_is_not_there(command: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dsconv_lib", *command, "--device", "cuda"],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},  # hide one that is
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"dsconv: .*torch finds no CUDA device here.*\n", done.stderr), done.stderr
+
+
+def numbers(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("│ ").split("│")]
+
+
+@pytest.mark.parametrize("model", ["mobilenet-v1", "mobilenet-v1-twin"])
+def test_cost_prints_the_closed_forms(model: str) -> None:
+    result = dsconv("cost", model)
+    assert result.exit_code == 0
+    layers = mobilenet_v1_layers(separable=model == "mobilenet-v1")
+    rows = {cells[0]: cells for cells in map(numbers, result.stdout.splitlines())}
+    for layer in layers:
+        assert f"{layer.cost().macs:,}" in rows[layer.name]
+        assert f"{layer.trainable:,}" in rows[layer.name]
+    sums = total(layers)
+    trainable = sum(layer.trainable for layer in layers)
+    expected = [f"{sums.macs:,}", "100.0%", f"{sums.params:,}", f"{trainable:,}"]
+    assert rows["total"][-4:] == expected
+    if model == "mobilenet-v1":
+        assert rows["total"][-4:] == ["568,740,352", "100.0%", "4,209,088", "4,231,976"]
+    assert "One multiply-add is 1 MAC, 2 FLOPs" in result.stdout
+
+
+def test_cost_aligns_its_columns() -> None:
+    lines = dsconv("cost", "mobilenet-v1").stdout.splitlines()
+    rows = [line for line in lines if line.startswith("│")]
+    assert len(rows) == 29
+    assert len({tuple(i for i, sign in enumerate(row) if sign == "│") for row in rows}) == 1
+    for row in rows:  # units stand below units
+        assert all(re.search(r"\S $", cell) for cell in row.split("│")[-5:-1])
+
+
+def test_cost_takes_the_multipliers() -> None:
+    result = dsconv("cost", "mobilenet-v1", "--size", "32", "--alpha", "0.5", "--stem", "small")
+    small = mobilenet_v1_layers(0.5, 32, stem="small")
+    assert f"{total(small).macs:,}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--alpha", "-1"), r"alpha=-1\.0: expected a number greater than 0"),
+        (("--size", "0"), "resolution=0: expected a positive integer"),
+        (("--classes", "0"), "num_classes=0: expected a positive integer"),
+    ],
+)
+def test_cost_of_what_cannot_be(arguments: tuple[str, ...], message: str) -> None:
+    refused(dsconv("cost", "mobilenet-v1", *arguments), message)
+
+
+def test_bench_prints_counts_beside_times() -> None:
+    result = dsconv("bench", "--device", "cpu", "--repeats", "3", "--batch", "1")
+    assert result.exit_code == 0, result.output
+    rows = [numbers(line) for line in result.stdout.splitlines() if line.startswith("│")]
+    assert len(rows) == len(BENCH)
+    for (size, m, n), row in zip(BENCH, rows, strict=True):
+        both = costs.standard(m, n, size, 3, padding=1), costs.separable(m, n, size, 3, padding=1)
+        assert row[0] == f"{size}x{size}, {m} to {n}"
+        assert row[1] == f"{both[0].macs / both[1].macs:.2f}"
+        standard, separable = float(row[3]), float(row[4])
+        assert float(row[2]) == pytest.approx(standard / separable, rel=0.05)
+        assert min(float(cell) for cell in row[2:]) > 0
+    assert f"torch {torch.__version__}" in result.stdout
+    assert ", 1 thread, " in result.stdout
+    assert "medians of 3 rounds" in result.stdout
+
+
+def test_threads_are_set(folder: Path) -> None:
+    try:
+        assert dsconv(*QUICK, "--threads", "2").exit_code == 0
+        assert torch.get_num_threads() == 2
+        assert dsconv(*QUICK).exit_code == 0
+        assert torch.get_num_threads() == 1
+        bench = ("bench", "--device", "cpu", "--repeats", "1", "--batch", "1")
+        assert ", 2 threads, " in dsconv(*bench, "--threads", "2").stdout
+        assert ", 1 thread, " in dsconv(*bench).stdout
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_the_module_is_the_command(folder: Path) -> None:
+    """As a user starts it: another process, another folder, a pipe for a terminal."""
+    here = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "dsconv_lib", "train", "--epochs", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": here},
+    )
+    assert done.returncode == 1
+    assert done.stderr == "dsconv: epochs=0: expected an integer, 1 or more\n"
