@@ -156,6 +156,86 @@ def test_faces_have_the_same_verdicts_for_any_likely_number_of_attributes():
     assert [papers.judge(figure) for figure in many] != before
 
 
+# ---- Statements ------------------------------------------------------------------------------------
+
+CLAIMS = papers.load("claims")
+NUMBER_OF_CLAIMS = {"000": 21, "001": 16, "002": 25, "003": 19, "004": 30}
+EMPIRICAL = [
+    *("000-02", "000-03", "000-04", "000-20", "001-05", "001-06", "001-07", "001-11", "001-12"),
+    *("001-13", "001-15", "001-16", "002-02", "002-03", "002-07", "002-25", "003-02", "004-01"),
+    *("004-02", "004-17"),
+]
+each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=[claim["id"] for claim in CLAIMS])
+
+
+def test_every_statement_is_there_once():
+    expected = [
+        f"{text}-{n:02}" for text, count in NUMBER_OF_CLAIMS.items() for n in range(1, count + 1)
+    ]
+    assert [claim["id"] for claim in CLAIMS] == expected
+    assert len(expected) == 111
+    text = (ROOT / "chapters" / "claims.md").read_text(encoding="utf-8")
+    assert re.findall(r'<tr [^>]*id="claim-([^"]+)"', text) == expected
+
+
+@each_claim
+def test_verdict_on_a_statement(claim):
+    assert set(claim) <= {
+        *("id", "claim", "listed", "holds", "fails", "note", "measure", "arguable")
+    }
+    verdict = papers.judge_claim(claim)
+    assert claim["listed"] in papers.CLAIM_VERDICTS
+    assert (verdict == papers.EMPIRICAL) == (claim["id"] in EMPIRICAL) == ("measure" in claim)
+    if verdict != claim["listed"]:
+        assert claim["arguable"]
+    if verdict in (papers.WRONG, papers.CONVENTION):
+        assert claim["note"], "a statement that fails needs the right one beside it"
+
+
+@each_claim
+def test_a_case_that_does_not_hold_is_noticed(claim):
+    for where in ("holds", "fails"):
+        for case in claim[where]:
+            with pytest.raises(recount.CalculationError, match="not True"):
+                papers.judge_claim(claim | {where: [f"not ({case})"]})
+
+
+def test_cases_move_the_verdict():
+    claim = next(claim for claim in CLAIMS if claim["id"] == "000-01")
+    assert papers.judge_claim(claim) == papers.CONVENTION
+    assert papers.judge_claim(claim | {"fails": []}) == papers.EXACT
+    assert papers.judge_claim(claim | {"holds": []}) == papers.WRONG
+    assert papers.judge_claim(claim | {"holds": [], "fails": []}) == papers.EMPIRICAL
+
+
+def test_the_drawn_layers_are_worth_trying():
+    cases = recount.CASES
+    assert len(set(cases)) == 16
+    assert {case.s for case in cases} == {1, 2, 3}
+    assert {case.p for case in cases} == {0, 1, 2}
+    assert any(case.N == 1 for case in cases)
+    assert any(case.DK == 1 for case in cases)
+    assert any(case.DF != case.DG > 1 for case in cases)
+    # A formula with one letter wrong does not survive them.
+    for formula in ("c.N * c.DF ** 2 * c.DK ** 2 * c.M", "c.N * c.DG ** 2 * c.DK * c.M"):
+        assert recount.evaluate(f"not for_all(lambda c: loop_standard(c) == {formula})")
+
+
+def test_two_formulas_are_compared_letter_by_letter():
+    assert recount.same("N*(S + Q)", "S*N + Q*N")
+    assert not recount.same("M*(K**2 + n)", "M*(K**2 + N)")
+    assert recount.same("1/N + 1/K**2", "(N + K**2)/(N*K**2)")
+
+
+def test_what_a_layer_looks_at():
+    assert [recount.channels_read(k) for k in ("standard", "depthwise", "pointwise")] == [4, 1, 4]
+    assert [recount.pixels_read(k) for k in ("standard", "depthwise", "pointwise")] == [9, 9, 1]
+    for layers in ([(3, 1)], [(3, 2), (3, 2), (5, 1)], [(1, 1), (2, 3), (4, 1)]):
+        assert recount.pixels_seen(layers) == recount.receptive_field(layers)
+    assert recount.rank(recount.random(2, 3, 3, 3)) == 2
+    assert recount.energy(recount.random(1, 3, 3, 3)) == pytest.approx(1)
+
+
 # ---- Calculations ----------------------------------------------------------------------------------
 
 
@@ -182,6 +262,11 @@ def test_every_calculation_calculates():
             recount.parse(expression)
         for calculation, _ in papers.PLACE.findall(figure.get("note", "")):
             recount.parse(calculation)
+    for claim in CLAIMS:
+        for case in (*claim["holds"], *claim["fails"]):
+            recount.parse(case)
+        for calculation, _ in papers.PLACE.findall(claim["note"] + claim.get("arguable", "")):
+            recount.parse(calculation)
 
 
 @pytest.mark.parametrize("name", papers.PAGES)
@@ -190,13 +275,14 @@ def test_the_page_is_what_the_script_writes(name):
     assert stored == papers.render(name), "type: python tools/papers.py"
 
 
-def test_counts_at_the_top_of_the_figures():
-    page = papers.render("papers")
+@pytest.mark.parametrize(("name", "entries"), [("papers", 117), ("claims", 111)])
+def test_counts_at_the_top_of_a_page(name, entries):
+    page = (ROOT / "chapters" / f"{name}.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([a-z ]+) \|.*\| (\d+) \|$", page, re.MULTILINE)
-    assert [name for name, _ in rows] == list(papers.FIGURE_VERDICTS)
-    assert sum(int(count) for _, count in rows) == 117
-    for name, count in rows:
-        assert page.count(f'data-verdict="{name}"') == int(count)
+    assert [verdict for verdict, _ in rows] == list(papers.VERDICTS[name])
+    assert sum(int(count) for _, count in rows) == entries
+    for verdict, count in rows:
+        assert page.count(f'data-verdict="{verdict}"') == int(count)
 
 
 def test_the_data_is_stored_in_one_form():

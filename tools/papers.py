@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import recount
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("papers",)
+PAGES = ("papers", "claims")
 Entry = Mapping[str, Any]
 
 # ---- Verdicts on figures ---------------------------------------------------------------------------
@@ -368,8 +368,7 @@ def render(name: str) -> str:
 def main() -> None:
     """Write the pages."""
     for name in PAGES:
-        if (ROOT / "tools" / "pages" / f"{name}.md").exists():
-            (ROOT / "chapters" / f"{name}.md").write_text(render(name), encoding="utf-8")
+        (ROOT / "chapters" / f"{name}.md").write_text(render(name), encoding="utf-8")
 
 
 if __name__ == "__main__":

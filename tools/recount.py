@@ -8,10 +8,19 @@ files can hold by being written down.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from dsconv_lib import cost
+import numpy as np
+import sympy
+import torch
+from sklearn.datasets import load_digits
+
+from dsconv_lib import cost, loops, ops
 from dsconv_lib import spec as specs
 from dsconv_lib.models import Layer, mobilenet_v1_layers, total
 from dsconv_lib.models.alexnet import alexnet_layers
@@ -20,7 +29,7 @@ from dsconv_lib.models.inception_v3 import inception_v3_layers
 from dsconv_lib.models.squeezenet import squeezenet_layers
 from dsconv_lib.models.vgg import vgg16_layers
 from dsconv_lib.models.xception import xception_layers
-from dsconv_lib.spec import ConvSpec
+from dsconv_lib.spec import Array, ConvSpec
 
 Network = list[Layer]
 
@@ -142,39 +151,299 @@ def stride_between(before: int, after: int, *, kernel: int, padding: int) -> int
     return stride
 
 
+# ---- Cases for statements about one layer ----------------------------------------------------------
+
+
+class Case(NamedTuple):
+    """One small layer: M, N, D_F, D_K, padding and stride."""
+
+    M: int
+    N: int
+    DF: int
+    DK: int
+    p: int
+    s: int
+
+    @property
+    def DG(self) -> int:
+        """Side of the output."""
+        return (self.DF + 2 * self.p - self.DK) // self.s + 1
+
+
+def _draw_cases() -> list[Case]:
+    rng = np.random.default_rng(0)
+    drawn = (rng.integers((1, 1, 4, 1, 0, 1), (5, 6, 8, 5, 3, 4)) for _ in range(16))
+    return [Case(*map(int, sizes)) for sizes in drawn]
+
+
+CASES = _draw_cases()
+
+
+def for_all(holds: Callable[[Case], bool]) -> bool:
+    """Say whether something holds for each of sixteen drawn layers."""
+    return all(bool(holds(case)) for case in CASES)
+
+
+def for_some(holds: Callable[[Case], bool]) -> bool:
+    """Say whether something holds for at least one of the drawn layers."""
+    return any(bool(holds(case)) for case in CASES)
+
+
+def one_position(case: Case) -> Case:
+    """Return the layer with one filter that fits its input at one position."""
+    return case._replace(N=1, DF=case.DK, p=0, s=1)
+
+
+def random(*shape: int) -> Array:
+    """Draw an array from a normal distribution, the same one for the same shape."""
+    return np.random.default_rng(list(shape)).normal(size=shape)
+
+
+@cache
+def _run(kind: str, case: Case) -> tuple[tuple[int, ...], int]:
+    """Run the loops: the shape (channels, rows, columns) of the output, and the MACs made."""
+    x = random(1, case.M, case.DF, case.DF)
+    if kind == "standard":
+        w = random(case.N, case.M, case.DK, case.DK)
+        y, made = loops.standard(x, w, stride=case.s, padding=case.p)
+    else:
+        w = random(case.M, 1, case.DK, case.DK)
+        y, made = loops.depthwise(x, w, stride=case.s, padding=case.p)
+    if kind in ("pointwise", "separable"):
+        first = made if kind == "separable" else 0
+        y, made = loops.pointwise(y, random(case.N, case.M, 1, 1))
+        made += first
+    return y.shape[1:], made
+
+
+def loop_standard(case: Case) -> int:
+    """Count the multiplications that the loops of a standard convolution make."""
+    return _run("standard", case)[1]
+
+
+def loop_depthwise(case: Case) -> int:
+    """Count the multiplications that the loops of a depthwise convolution make."""
+    return _run("depthwise", case)[1]
+
+
+def loop_pointwise(case: Case) -> int:
+    """Count the multiplications of a pointwise convolution on the depthwise one's output."""
+    return _run("pointwise", case)[1]
+
+
+def loop_separable(case: Case) -> int:
+    """Count the multiplications that both loops of a separable convolution make."""
+    return _run("separable", case)[1]
+
+
+def out_standard(case: Case) -> tuple[int, ...]:
+    """Shape of a standard convolution's output: channels, rows, columns."""
+    return _run("standard", case)[0]
+
+
+def out_depthwise(case: Case) -> tuple[int, ...]:
+    """Shape of a depthwise convolution's output: channels, rows, columns."""
+    return _run("depthwise", case)[0]
+
+
+def out_pointwise(case: Case) -> tuple[int, ...]:
+    """Shape of the output of a pointwise convolution on the depthwise one's output."""
+    return _run("pointwise", case)[0]
+
+
+def same(first: str, second: str) -> bool:
+    """Say whether two formulas are equal for all values of their letters; n and N are two letters."""
+
+    def read(formula: str) -> Any:
+        letters = set(re.findall(r"[A-Za-z]\w*", formula))
+        return sympy.sympify(formula, locals={letter: sympy.Symbol(letter) for letter in letters})
+
+    return bool(sympy.simplify(read(first) - read(second)) == 0)
+
+
+# ---- Values, ranks, reach --------------------------------------------------------------------------
+
+
+def difference(first: Array, second: Array) -> float:
+    """Largest difference of two arrays of one shape, relative to the largest entry of the second."""
+    if first.shape != second.shape:
+        raise ValueError(f"shapes {first.shape} and {second.shape}")
+    return float(abs(first - second).max() / abs(second).max())
+
+
+def embed(depthwise_weight: Array) -> Array:
+    """Write a depthwise weight (M, 1, K, K) as a standard one (M, M, K, K): zero for all other channels."""
+    channels = len(depthwise_weight)
+    return np.eye(channels)[:, :, None, None] * depthwise_weight[:, 0]
+
+
+def compose(depthwise_weight: Array, pointwise_weight: Array) -> Array:
+    """Multiply the two weights of a separable convolution into one standard weight (N, M, K, K)."""
+    product: Array = pointwise_weight * depthwise_weight[:, 0]
+    return product
+
+
+def mix(x: Array, pointwise_weight: Array) -> Array:
+    """Add up the channels at each pixel, weighted: once for each output channel."""
+    mixed: Array = np.einsum("bmij,nm->bnij", x, pointwise_weight[:, :, 0, 0])
+    return mixed
+
+
+def one_by_one(x: Array, depthwise_weight: Array) -> Array:
+    """Convolve each channel alone with its filter, and stack the results."""
+    parts = [ops.standard(x[:, m : m + 1], depthwise_weight[m : m + 1]) for m in range(x.shape[1])]
+    return np.concatenate(parts, axis=1)
+
+
+def slices(weight: Array) -> Array:
+    """Cut a standard weight (N, M, K, K) into one matrix (N, K * K) for each input channel."""
+    return weight.transpose(1, 0, 2, 3).reshape(weight.shape[1], weight.shape[0], -1)
+
+
+def rank(weight: Array) -> int:
+    """Largest rank of the slices: how many separable terms the weight needs."""
+    return int(np.linalg.matrix_rank(slices(weight)).max())
+
+
+def energy(weight: Array) -> float:
+    """Share of the squared weights that the best single separable term holds, averaged over the slices."""
+    squares = np.linalg.svd(slices(weight), compute_uv=False) ** 2
+    return float((squares[:, 0] / squares.sum(axis=1)).mean())
+
+
+def best_term(weight: Array, *, centred: bool = False) -> Array:
+    """Closest single separable term, as slices; `centred` subtracts the mean filter first, as PCA does."""
+    cut = slices(weight)
+    mean = cut.mean(axis=1, keepdims=True) if centred else np.zeros_like(cut)
+    u, values, vt = np.linalg.svd(cut - mean, full_matrices=False)
+    term: Array = u[:, :, :1] * values[:, None, :1] @ vt[:, :1]
+    return term
+
+
+def distance(weight: Array, term: Array) -> float:
+    """Frobenius distance of a weight from a term given as slices."""
+    return float(np.linalg.norm(slices(weight) - term))
+
+
+def _forward(kind: str, x: Array) -> Array:
+    if kind == "standard":
+        return ops.standard(x, random(5, 4, 3, 3))
+    if kind == "depthwise":
+        return ops.depthwise(x, random(4, 1, 3, 3))
+    return ops.pointwise(x, random(5, 4, 1, 1))
+
+
+def _changes(kind: str) -> Array:
+    """Say which entries of a (4, 7, 7) input change the middle of the first output channel."""
+    x = random(1, 4, 7, 7)
+    before = _forward(kind, x)
+    i = before.shape[2] // 2
+    changes = np.zeros(x.shape[1:], bool)
+    for place in np.ndindex(*changes.shape):
+        y = x.copy()
+        y[0][place] += 1
+        changes[place] = _forward(kind, y)[0, 0, i, i] != before[0, 0, i, i]
+    return changes
+
+
+def channels_read(kind: str) -> int:
+    """Count the channels, of four, that one output of the first channel depends on."""
+    return int(_changes(kind).any(axis=(1, 2)).sum())
+
+
+def pixels_read(kind: str) -> int:
+    """Count the pixels that one output depends on."""
+    return int(_changes(kind).any(axis=0).sum())
+
+
+def channels_learnt_from(channels: int = 4) -> int:
+    """Count the input channels that change the gradient of the first depthwise filter of a separable layer."""
+    dw = torch.tensor(random(channels, 1, 3, 3), requires_grad=True)
+    pw = torch.tensor(random(5, channels, 1, 1))
+
+    def gradient(x: Array) -> torch.Tensor:
+        y = torch.conv2d(torch.conv2d(torch.tensor(x), dw, groups=channels), pw)
+        (found,) = torch.autograd.grad((y**2).sum(), dw)
+        return found[0]
+
+    x = random(1, channels, 6, 6)
+    before = gradient(x)
+    moved = 0
+    for m in range(channels):
+        other = x.copy()
+        other[:, m] += 1
+        moved += not torch.equal(gradient(other), before)
+    return moved
+
+
+def pixels_seen(layers: Sequence[tuple[int, int]]) -> int:
+    """Trace which pixels of a row one output sees through layers of (kernel, stride), last to first."""
+    seen = {0}
+    for kernel, stride in reversed(layers):
+        seen = {place * stride + tap for place in seen for tap in range(kernel)}
+    return len(range(min(seen), max(seen) + 1))
+
+
+def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
+    """Receptive field by the formula: 1 + the sum of (K - 1) times all strides before."""
+    return 1 + sum(
+        (kernel - 1) * prod(stride for _, stride in layers[:place])
+        for place, (kernel, _) in enumerate(layers)
+    )
+
+
+def digits() -> Array:
+    """Return the handwritten digits that the course trains on, as images."""
+    images: Array = load_digits().images
+    return images
+
+
+def refused(kernel: int) -> bool:
+    """Say whether the library refuses a kernel of this side."""
+    try:
+        specs.standard(3, 4, 8, kernel)
+    except specs.SpecError:
+        return True
+    return False
+
+
+def in_glossary(term: str) -> bool:
+    """Say whether the book's glossary has this term."""
+    page = Path(__file__).resolve().parents[1] / "chapters" / "glossary.md"
+    return term in page.read_text(encoding="utf-8").lower()
+
+
 # ---- Evaluation -----------------------------------------------------------------------------------
 
 NAMES: dict[str, Any] = {
-    "abs": abs,
-    "after_stem": after_stem,
     "alexnet": alexnet_layers,
-    "averaged": averaged,
-    "convolutions": convolutions,
-    "flops": flops,
+    "convolve": ops.standard,
+    "convolve_depthwise": ops.depthwise,
+    "convolve_pointwise": ops.pointwise,
+    "convolve_separable": ops.separable,
+    "depthwise": cost.depthwise,
     "googlenet": googlenet_layers,
     "inception_v3": inception_v3_layers,
-    "inside": inside,
-    "len": len,
-    "macs": macs,
-    "mobilenet": mobilenet,
-    "part": part,
-    "percent": percent,
-    "points": points,
-    "quotient": quotient,
+    "pointwise": cost.pointwise,
     "ratio": cost.ratio,
     "separable": cost.separable,
     "squeezenet": squeezenet_layers,
     "standard": cost.standard,
-    "depthwise": cost.depthwise,
-    "pointwise": cost.pointwise,
-    "stride_between": stride_between,
-    "sum": sum,
-    "float": float,
-    "trainable": trainable,
     "vgg16": vgg16_layers,
-    "weights": weights,
-    "with_biases": with_biases,
     "xception": xception_layers,
+} | {
+    function.__name__: function
+    for function in (
+        *(abs, any, float, len, max, prod, range, round, sum),
+        *(mobilenet, macs, flops, weights, with_biases, trainable, convolutions, after_stem),
+        *(part, averaged, inside, macs_inside, percent, quotient, points, stride_between),
+        *(for_all, for_some, one_position, random, same),
+        *(loop_standard, loop_depthwise, loop_pointwise, loop_separable),
+        *(out_standard, out_depthwise, out_pointwise),
+        *(difference, embed, compose, mix, one_by_one, rank, energy, best_term, distance),
+        *(channels_read, pixels_read, channels_learnt_from, pixels_seen, receptive_field),
+        *(digits, refused, in_glossary),
+    )
 }
 ALLOWED = (
     ast.Expression | ast.Call | ast.keyword | ast.Name | ast.Load | ast.Store | ast.Constant
@@ -224,4 +493,4 @@ def parse(expression: str) -> ast.Expression:
 
 def evaluate(expression: str) -> Any:
     """Compute a calculation; the errors are those of `parse`."""
-    return eval(compile(parse(expression), "<calculation>", "eval"), {"__builtins__": {}}, NAMES)
+    return eval(compile(parse(expression), "<calculation>", "eval"), {"__builtins__": {}, **NAMES})
