@@ -156,6 +156,14 @@ def test_faces_have_the_same_verdicts_for_any_likely_number_of_attributes():
     assert [papers.judge(figure) for figure in many] != before
 
 
+def test_recognising_faces_with_a_smaller_output():
+    """Table 14, 128 pixels: the classifier could stay with 120 outputs at most, as the note says."""
+    figure = BY_ID["14.2"]
+    for outputs, verdict in ((120, papers.REPRODUCED), (121, papers.OTHERWISE)):
+        other = figure | {"network": figure["network"].replace(", 128)", f", {outputs})")}
+        assert papers.judge(other) == verdict
+
+
 # ---- Statements ------------------------------------------------------------------------------------
 
 CLAIMS = papers.load("claims")
