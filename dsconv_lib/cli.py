@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, Literal
@@ -19,7 +21,18 @@ from rich.table import Table
 from dsconv_lib import cost as costs
 from dsconv_lib import layers, timing, train
 from dsconv_lib.data import DataError, load
-from dsconv_lib.models import mobilenet_v1_layers, table, total
+from dsconv_lib.models import (
+    Layer,
+    alexnet_layers,
+    googlenet_layers,
+    inception_v3_layers,
+    mobilenet_v1_layers,
+    squeezenet_layers,
+    table,
+    total,
+    vgg16_layers,
+    xception_layers,
+)
 from dsconv_lib.models.mobilenet_v1 import Stem
 from dsconv_lib.spec import SpecError
 
@@ -31,6 +44,26 @@ CONVENTION = (
 NETWORKS: dict[str, dict[str, Any]] = {
     "digits": {"alpha": 0.5, "shallow": True},
     "cifar10": {"alpha": 1.0, "shallow": False},
+}
+CostedModel = Literal[
+    "mobilenet-v1",
+    "mobilenet-v1-twin",
+    "vgg16",
+    "googlenet",
+    "alexnet",
+    "squeezenet",
+    "xception",
+    "inception-v3",
+]
+COSTED: dict[CostedModel, Callable[..., list[Layer]]] = {
+    "mobilenet-v1": mobilenet_v1_layers,
+    "mobilenet-v1-twin": partial(mobilenet_v1_layers, separable=False),
+    "vgg16": vgg16_layers,
+    "googlenet": googlenet_layers,
+    "alexnet": alexnet_layers,
+    "squeezenet": squeezenet_layers,
+    "xception": xception_layers,
+    "inception-v3": inception_v3_layers,
 }
 BENCH = (
     (112, 32, 64),
@@ -205,25 +238,40 @@ def _fit_with_bar(
 
 @app.command("cost")
 def cost_command(
-    model: Annotated[
-        Literal["mobilenet-v1", "mobilenet-v1-twin"], typer.Argument(help="The network.")
-    ],
-    size: Annotated[int, typer.Option(help="Side of the image in pixels.")] = 224,
-    alpha: Annotated[float, typer.Option(help="Width multiplier.")] = 1.0,
+    model: Annotated[CostedModel, typer.Argument(help="The network.")],
+    size: Annotated[
+        int | None, typer.Option(help="Side of the image in pixels (from the network).")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Width multiplier (1), where the network has one.")
+    ] = None,
     stem: Annotated[
-        Stem, typer.Option(help="small does not halve the image in the first layer.")
-    ] = "imagenet",
+        Stem | None,
+        typer.Option(help="small does not halve the image in MobileNetV1's first layer."),
+    ] = None,
     classes: Annotated[int, typer.Option(help="Outputs of the classifier.")] = 1000,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Also draw one bar per layer, into this file."),
+    ] = None,
 ) -> None:
     """Print what each layer of a network costs, for one image."""
+    layers_of = COSTED[model]
+    taken = signature(layers_of).parameters
+    given = {"resolution": size, "alpha": alpha, "stem": stem, "num_classes": classes}
+    given = {name: value for name, value in given.items() if value is not None}
     with _one_line_errors():
-        network = mobilenet_v1_layers(
-            alpha, size, num_classes=classes, stem=stem, separable=model == "mobilenet-v1"
-        )
+        for name in given.keys() - taken.keys():
+            raise SpecError(f"--{name} {given[name]}: {model} has none, expected no --{name}")
+        network = layers_of(**given)
+    if plot is not None:
+        _plot(network, plot)
     rows = table(network)
     macs = total(network).macs
+    height, width = network[0].spec.in_size
+    title = [model, f"alpha {alpha or 1:g}"] if "alpha" in taken else [model]
     shown = Table(
-        title=f"{model}, alpha {alpha:g}, {size}x{size}", title_justify="left", title_style="bold"
+        title=", ".join([*title, f"{height}x{width}"]), title_justify="left", title_style="bold"
     )
     for name in ("layer", "kind", "input", "kernel", "stride", "output"):
         shown.add_column(name, no_wrap=True, justify="right" if name == "stride" else "left")
@@ -243,6 +291,28 @@ def cost_command(
     console = _console()
     console.print(shown)
     console.print(CONVENTION, highlight=False)
+    if plot is not None:
+        console.print(f"The bars are in {plot}.", highlight=False, soft_wrap=True)
+
+
+def _plot(network: list[Layer], file: Path) -> None:
+    # Here, as drawing takes a second to import, and the other commands do not draw.
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    from dsconv_lib.figures import draw_layers, use_style
+
+    mpl.use("Agg")  # a file needs no window
+    with mpl.rc_context():
+        use_style()
+        figure = draw_layers(network)
+        try:
+            figure.savefig(file, format=file.suffix[1:] or "png")
+        except (OSError, ValueError) as error:
+            typer.echo(f"dsconv: --plot {file} cannot be drawn: {error}", err=True)
+            raise typer.Exit(1) from None
+        finally:
+            plt.close(figure)
 
 
 @app.command("bench")
@@ -346,7 +416,7 @@ def _out_folder(out: Path | None, name: str, overwrite: bool) -> Path:
 def _console() -> Console:
     console = Console()
     # In a file or a pipe there is no width to keep to, and a table cut at 80 columns loses numbers.
-    return console if console.is_terminal else Console(width=130)
+    return console if console.is_terminal else Console(width=160)
 
 
 @contextmanager
