@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dsconv_lib import layers as torch_layers
 from dsconv_lib import spec as specs
+from dsconv_lib.models.stack import scaled
 from dsconv_lib.models.table import Kind, Layer
 from dsconv_lib.spec import ConvSpec, Size, SpecError, require_int
 
@@ -59,14 +60,6 @@ def mobilenet_v1_layers(
     Raises:
         SpecError: naming the argument, its value and what was expected.
     """
-    if (
-        isinstance(alpha, bool)
-        or not isinstance(alpha, int | float)
-        or not 0 < alpha < float("inf")
-    ):
-        raise SpecError(
-            f"alpha={alpha!r}: expected a number greater than 0, such as 1, 0.75, 0.5 or 0.25"
-        )
     if stem not in STEM_STRIDE:
         raise SpecError(f"stem={stem!r}: expected one of {', '.join(map(repr, STEM_STRIDE))}")
     require_int("num_classes", num_classes)
@@ -82,14 +75,14 @@ def mobilenet_v1_layers(
         "stem",
         "standard",
         specs.standard(
-            in_channels, _width(32, alpha), resolution, 3, stride=STEM_STRIDE[stem], padding=1
+            in_channels, scaled(32, alpha), resolution, 3, stride=STEM_STRIDE[stem], padding=1
         ),
     )
     blocks = list(enumerate(BLOCKS, start=1))
     if shallow:
         del blocks[REPEATED]
     for number, (width, stride) in blocks:
-        sizes = (last.out_channels, _width(width, alpha), last.out_size, 3)
+        sizes = (last.out_channels, scaled(width, alpha), last.out_size, 3)
         if separable:
             halves = specs.separable(*sizes, stride=stride, padding=1)
             append(f"block{number}.depthwise", "depthwise", halves.depthwise)
@@ -146,7 +139,3 @@ def _conv_norm_relu(layer: Layer) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(conv=conv, norm=nn.BatchNorm2d(conv.out_channels), relu=nn.ReLU(inplace=True))
     )
-
-
-def _width(channels: int, alpha: float) -> int:
-    return max(8, int(channels * alpha))

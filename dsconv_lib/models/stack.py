@@ -147,7 +147,7 @@ class Stack:
         return size
 
 
-def width(channels: int, alpha: float) -> int:
+def scaled(channels: int, alpha: float) -> int:
     """Return `alpha` times the channels, rounded down, 8 at least.
 
     Raises:
@@ -155,5 +155,7 @@ def width(channels: int, alpha: float) -> int:
     """
     number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
     if not number or not 0 < alpha < float("inf"):
-        raise SpecError(f"alpha={alpha!r}: expected a number greater than 0, such as 1 or 0.5")
+        raise SpecError(
+            f"alpha={alpha!r}: expected a number greater than 0, such as 1, 0.75 or 0.5"
+        )
     return max(8, int(channels * alpha))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dsconv_lib import layers as torch_layers
-from dsconv_lib.models.stack import Stack, width
+from dsconv_lib.models.stack import Stack, scaled
 from dsconv_lib.models.table import Layer
 from dsconv_lib.spec import Size, SpecError
 
@@ -50,11 +50,11 @@ def vgg16_layers(
     stack = Stack(resolution, in_channels=in_channels, bias=not small, norm=small)
     for stage, (channels, count) in enumerate(STAGES, start=1):
         for number in range(1, count + 1):
-            stack.conv(f"stage{stage}.conv{number}", width(channels, alpha), 3, padding=1)
+            stack.conv(f"stage{stage}.conv{number}", scaled(channels, alpha), 3, padding=1)
         stack.pool(*POOL)
     if small:
         return stack.average().classifier(num_classes)
-    hidden = width(HIDDEN, alpha)
+    hidden = scaled(HIDDEN, alpha)
     return (
         stack.flatten().linear("linear1", hidden).linear("linear2", hidden).classifier(num_classes)
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dsconv_lib import layers as torch_layers
-from dsconv_lib.models.stack import Stack, width
+from dsconv_lib.models.stack import Stack, scaled
 from dsconv_lib.models.table import Layer
 from dsconv_lib.spec import Size
 
@@ -45,7 +45,7 @@ def xception_layers(
         SpecError: naming the argument, its value and what was expected.
     """
     stack = Stack(resolution, in_channels=in_channels, norm=True)
-    stack.conv("conv1", width(32, alpha), 3, stride=2).conv("conv2", width(64, alpha), 3)
+    stack.conv("conv1", scaled(32, alpha), 3, stride=2).conv("conv2", scaled(64, alpha), 3)
     for number, block in enumerate(BLOCKS, start=1):
         name = f"block{number}"
         start = stack.branch()
@@ -59,7 +59,7 @@ def xception_layers(
 
 def _separables(stack: Stack, name: str, block: Sequence[int], alpha: float) -> None:
     for number, channels in enumerate(block, start=1):
-        stack.separable(f"{name}.separable{number}", width(channels, alpha), 3, padding=1)
+        stack.separable(f"{name}.separable{number}", scaled(channels, alpha), 3, padding=1)
 
 
 class Xception(nn.Module):

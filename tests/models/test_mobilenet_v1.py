@@ -54,6 +54,23 @@ def settled(model: MobileNetV1, x: torch.Tensor) -> MobileNetV1:
     return model.eval()
 
 
+def by_hooks(model: MobileNetV1, size: tuple[int, ...]) -> list[int]:
+    """Count each layer by a hook on its module: outputs that left it, times weights behind each."""
+    counts: list[int] = []
+
+    def count(module: nn.Module, _: Any, output: torch.Tensor) -> None:
+        counts.append(output.numel() * module.weight[0].numel())
+
+    counted = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    handles = [module.register_forward_hook(count) for module in counted]
+    parameter = next(model.parameters())
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, *size, dtype=parameter.dtype, device=parameter.device))
+    for handle in handles:
+        handle.remove()
+    return counts
+
+
 def check_one_story(layers: list[Layer], model: MobileNetV1, size: tuple[int, ...]) -> None:
     """Compare table and module layer by layer, to the last MAC and the last parameter."""
     found = profile(model, size)
@@ -72,6 +89,7 @@ def check_one_story(layers: list[Layer], model: MobileNetV1, size: tuple[int, ..
     outputs = rows["output"].tolist()
     outputs[-1] = outputs[-1].removesuffix("x1x1")
     assert counted["output"].tolist() == outputs
+    assert by_hooks(model, size) == rows["macs"].tolist()
 
     norms = found[found["type"] == "BatchNorm2d"]["params"].tolist()
     assert norms == [2 * layer.spec.out_channels for layer in layers if layer.norm]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import message_of
 from torch.nn import functional as F
 
-from dsconv_lib.models.stack import Stack, width
+from dsconv_lib.models.stack import Stack, scaled
 from dsconv_lib.spec import SpecError
 
 
@@ -101,4 +101,4 @@ def test_what_does_not_fit_together_is_refused() -> None:
 
 
 def test_width() -> None:
-    assert [width(100, alpha) for alpha in (1, 1.0, 0.759, 2, 0.001)] == [100, 100, 75, 200, 8]
+    assert [scaled(100, alpha) for alpha in (1, 1.0, 0.759, 2, 0.001)] == [100, 100, 75, 200, 8]
