@@ -128,6 +128,9 @@ def train_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let --out replace the results of an earlier run.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, to the same numbers.")
+    ] = False,
 ) -> None:
     """Train MobileNetV1 for small images, or its twin with standard convolutions."""
     started = perf_counter()
@@ -146,7 +149,7 @@ def train_command(
         # digits ten times as long as one, on an idle one they saved a sixth.
         if threads is not None or dataset == "digits":
             torch.set_num_threads(threads or 1)
-        folder = _out_folder(out, f"{dataset}-twin" if twin else dataset, overwrite)
+        folder = _out_folder(out, f"{dataset}-twin" if twin else dataset, overwrite, resume)
         with console.status(f"Reading {dataset}"):
             images = load(dataset, data)
         if subset is not None:
@@ -169,7 +172,7 @@ def train_command(
             f"{'epoch' if recipe.epochs == 1 else 'epochs'} on {place.type}",
             highlight=False,
         )
-        records = _fit_with_bar(console, model, images, recipe, device, folder, arguments)
+        records = _fit_with_bar(console, model, images, recipe, device, folder, arguments, resume)
 
     results = Table.grid(padding=(0, 2))
     results.add_column()
@@ -191,6 +194,7 @@ def _fit_with_bar(
     device: str,
     folder: Path,
     arguments: dict[str, Any],
+    resume: bool,
 ) -> list[train.EpochRecord]:
     columns = (
         TextColumn("epoch {task.fields[epoch]}/" + str(recipe.epochs)),
@@ -231,6 +235,7 @@ def _fit_with_bar(
             device=device,
             folder=folder,
             arguments=arguments,
+            resume=resume,
             on_step=step,
             on_epoch=epoch,
         )
@@ -399,8 +404,15 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _out_folder(out: Path | None, name: str, overwrite: bool) -> Path:
+def _out_folder(out: Path | None, name: str, overwrite: bool, resume: bool) -> Path:
     """Choose where results go: an earlier run's are replaced only if that was asked for."""
+    if resume:
+        if out is None or not out.is_dir() or overwrite:
+            raise train.TrainingError(
+                "--resume goes on with an earlier run: expected --out with the folder of that run, "
+                "and no --overwrite"
+            )
+        return out
     if out is None:
         numbered = (Path("runs", name if n == 1 else f"{name}-{n}") for n in range(1, 10**6))
         return next(folder for folder in numbered if not folder.exists())
@@ -408,7 +420,7 @@ def _out_folder(out: Path | None, name: str, overwrite: bool) -> Path:
     if held and not overwrite:
         raise train.TrainingError(
             f"{out} holds {' and '.join(held)} of an earlier run: "
-            f"name another --out, or add --overwrite to replace them"
+            f"add --resume to go on with it, name another --out, or add --overwrite to replace it"
         )
     return out
 
@@ -429,6 +441,6 @@ def _one_line_errors() -> Iterator[None]:
             "dsconv: the GPU's memory is full: give a smaller --batch-size or --batch", err=True
         )
         raise typer.Exit(1) from None
-    except (SpecError, DataError, train.TrainingError) as error:
+    except (SpecError, DataError, train.CheckpointError, train.TrainingError) as error:
         typer.echo(f"dsconv: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(1) from None

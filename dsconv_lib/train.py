@@ -293,6 +293,7 @@ def fit(
     device: str = "auto",
     folder: str | Path | None = None,
     arguments: Mapping[str, Any] | None = None,
+    resume: bool = False,
     on_step: Callable[[Progress], object] | None = None,
     on_epoch: Callable[[EpochRecord], object] | None = None,
 ) -> list[EpochRecord]:
@@ -308,15 +309,18 @@ def fit(
             there.
         arguments: those of `MobileNetV1` that made `model`, for the checkpoint; needed with
             `folder`.
+        resume: go on from the checkpoint in `folder`, or from the start if the run ended before it
+            had written one. On a CPU the numbers are those of an unbroken run, bit for bit.
         on_step: called as the epoch goes on, for a progress bar.
-        on_epoch: called after each epoch, when its files are written.
+        on_epoch: called after each epoch of this call, when its files are written.
 
     Returns:
-        One record per epoch.
+        One record per epoch, those before the resumption included.
 
     Raises:
-        TrainingError: if the loss is no longer finite, or the run cannot start or write its files.
-            What earlier epochs have written stays.
+        TrainingError: if the loss is no longer finite, the run cannot start or write its files, or
+            the checkpoint to resume from is of another run. What earlier epochs have written stays.
+        CheckpointError: if the checkpoint to resume from is damaged.
     """
     place = pick_device(device)
     if min(data.train_images.shape[2:]) <= recipe.shift:
@@ -328,6 +332,8 @@ def fit(
                 f"the model, so that the checkpoint can be loaded"
             )
         folder = _writable(Path(folder))
+    elif resume:
+        raise TrainingError("resume without a folder: expected the folder of the run to go on with")
     on_gpu = place.type == "cuda"
     tensors = prepare(data, place)
     # Channels-last is the faster layout for separable layers: a GPU's tensor cores need it, and on
@@ -344,9 +350,25 @@ def fit(
     # Batches as equal as can be: a last batch of one image could not be normalised.
     steps = min(math.ceil(images_total / recipe.batch_size), images_total // 2)
     read_every = 16 if on_gpu else 1  # reading a loss makes the GPU wait
+    run = {
+        "model": "MobileNetV1",
+        "arguments": dict(arguments or {}),
+        "recipe": asdict(recipe),
+        "data": data.name,
+        "images": images_total,
+        "mean": tensors.mean.tolist(),
+        "std": tensors.std.tolist(),
+    }
     records: list[EpochRecord] = []
+    if resume and folder is not None and (folder / CHECKPOINT).exists():
+        saved = _read(folder / CHECKPOINT)
+        _check_same_run(saved, run, folder)
+        model.load_state_dict(saved["weights"])
+        optimiser.load_state_dict(saved["optimiser"])
+        generator.set_state(saved["generator"])
+        records = [EpochRecord(*values) for values in saved["records"]]
 
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(len(records) + 1, recipe.epochs + 1):
         model.train()
         start = perf_counter()
         losses, hits, images_done = [], torch.zeros((), device=place), 0
@@ -401,18 +423,15 @@ def fit(
             )
         )
         if folder is not None:
-            content = {
-                "model": "MobileNetV1",
-                "arguments": dict(arguments or {}),
+            state = {
                 "weights": {name: value.cpu() for name, value in model.state_dict().items()},
-                "recipe": asdict(recipe),
-                "data": data.name,
+                "optimiser": optimiser.state_dict(),
+                "generator": generator.get_state(),
+                "records": [astuple(record) for record in records],
                 "epoch": epoch,
                 "test_accuracy": test_accuracy,
-                "mean": tensors.mean.tolist(),
-                "std": tensors.std.tolist(),
             }
-            save_checkpoint(folder / CHECKPOINT, content)
+            save_checkpoint(folder / CHECKPOINT, run | state)
             _replace(folder / METRICS, _csv(records))
         if on_epoch is not None:
             on_epoch(records[-1])
@@ -437,18 +456,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: if the file is missing, damaged, or holds another model.
     """
-    try:
-        # weights_only: no code from the file is run.
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be opened: {error.strerror or error}") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or no checkpoint: train again to make one"
-        ) from error
-    if not isinstance(content, dict) or content.get("model") != "MobileNetV1":
-        held = content.get("model") if isinstance(content, dict) else type(content).__name__
-        raise CheckpointError(f"{path} holds {held!r}: expected a checkpoint of MobileNetV1")
+    content = _read(Path(path))
     try:
         model = build(content["arguments"])
         model.load_state_dict(content["weights"])
@@ -468,6 +476,41 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path} does not fit the model it names ({reason}): "
             f"it was made by another version of this library, or changed"
         ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's content, whole and of this library, without building the model."""
+    try:
+        # weights_only: no code from the file is run.
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be opened: {error.strerror or error}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no checkpoint: train again to make one"
+        ) from error
+    if not isinstance(content, dict) or content.get("model") != "MobileNetV1":
+        held = content.get("model") if isinstance(content, dict) else type(content).__name__
+        raise CheckpointError(f"{path} holds {held!r}: expected a checkpoint of MobileNetV1")
+    return content
+
+
+def _check_same_run(saved: Mapping[str, Any], run: Mapping[str, Any], folder: Path) -> None:
+    """Raise TrainingError unless the checkpoint comes from the run that is about to go on."""
+    missing = {"weights", "optimiser", "generator", "records", *run} - saved.keys()
+    if missing:
+        raise TrainingError(
+            f"{folder / CHECKPOINT} lacks {', '.join(sorted(missing))}: it can be loaded, and not "
+            f"resumed; train again in another folder"
+        )
+    flat = [{**each, **each["arguments"], **each["recipe"]} for each in (saved, run)]
+    for name in flat[1]:
+        before, now = (each.get(name) for each in flat)
+        if before != now and name not in ("arguments", "recipe"):
+            raise TrainingError(
+                f"{name}={now!r}, and the run in {folder} has {before!r}: expected the same settings "
+                f"and data to resume it"
+            )
 
 
 def _shapes(model: nn.Module) -> dict[str, torch.Size]:

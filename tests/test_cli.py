@@ -141,7 +141,11 @@ def test_a_bad_choice_names_the_good_ones() -> None:
 def test_a_gpu_that_is_not_there(command: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dsconv_lib", *command, "--device", "cuda"],
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},  # hide one that is
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "CUDA_VISIBLE_DEVICES": "",  # hide one that is
+        },
         capture_output=True,
         text=True,
     )
@@ -240,3 +244,16 @@ def test_the_module_is_the_command(folder: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == "dsconv: epochs=0: expected an integer, 1 or more\n"
+
+
+def test_resume_goes_on_with_the_run_in_out(folder: Path) -> None:
+    refused(dsconv(*QUICK, "--resume"), "expected --out with the folder of that run")
+    refused(dsconv(*QUICK, "--resume", "--out", "nowhere"), "expected --out with the folder")
+    assert dsconv(*QUICK, "--out", "here").exit_code == 0
+    kept = (folder / "here" / "checkpoint.pt").read_bytes()
+    refused(dsconv(*QUICK, "--out", "here"), "add --resume to go on with it")
+    refused(dsconv(*QUICK, "--out", "here", "--resume", "--seed", "3"), "seed=3, and the run in")
+    again = dsconv(*QUICK, "--out", "here", "--resume")
+    assert again.exit_code == 0, again.output
+    assert "test accuracy" in again.stdout
+    assert (folder / "here" / "checkpoint.pt").read_bytes() == kept

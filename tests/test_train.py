@@ -538,6 +538,134 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+LONG = replace(SHORT, epochs=6)
+
+
+@pytest.fixture(scope="module")
+def unbroken(digits: ImageData) -> tuple[list[EpochRecord], dict[str, torch.Tensor]]:
+    model = build(ARGUMENTS, seed=0)
+    records = fit(model, digits.subset(300), LONG, device="cpu")
+    return untimed(records), model.state_dict()
+
+
+def same(model: nn.Module, weights: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("stopped_after", [0, 1, 3, 5, 6])
+def test_a_stopped_run_resumes_to_the_same_numbers(
+    stopped_after: int, digits: ImageData, tmp_path: Path, unbroken: Any
+) -> None:
+    def stop(now: Progress) -> None:
+        if now.epoch == stopped_after + 1 and now.step == 2:
+            raise KeyboardInterrupt
+
+    where: dict[str, Any] = {"device": "cpu", "folder": tmp_path, "arguments": ARGUMENTS}
+    try:
+        fit(build(ARGUMENTS, seed=0), digits.subset(300), LONG, on_step=stop, **where)
+    except KeyboardInterrupt:
+        assert stopped_after < 6
+
+    seen: list[int] = []
+    model = build(ARGUMENTS, seed=1)  # the weights come from the file, if there is one
+    if not stopped_after:
+        model = build(ARGUMENTS, seed=0)
+    records = fit(
+        model,
+        digits.subset(300),
+        LONG,
+        resume=True,
+        on_epoch=lambda record: seen.append(record.epoch),
+        **where,
+    )
+    assert seen == list(range(stopped_after + 1, 7))
+    assert untimed(records) == unbroken[0]
+    assert same(model, unbroken[1])
+    assert same(load_checkpoint(tmp_path / "checkpoint.pt").model, unbroken[1])
+    with (tmp_path / "metrics.csv").open() as file:
+        assert len(list(csv.reader(file))) == 1 + 6
+
+
+def test_a_run_killed_at_a_random_moment_resumes_to_the_same_numbers(
+    digits: ImageData, tmp_path: Path, unbroken: Any
+) -> None:
+    """A real process, really killed, three times: wherever it was."""
+    script = textwrap.dedent("""
+        import sys, torch
+        from dataclasses import replace
+        from dsconv_lib.data import load
+        from dsconv_lib.train import RECIPES, build, fit
+        torch.set_num_threads(1)
+        arguments = eval(sys.argv[2])
+        print("ready", flush=True)
+        fit(build(arguments, seed=0), load("digits").subset(300),
+            replace(RECIPES["digits"], epochs=6), device="cpu", folder=sys.argv[1],
+            arguments=arguments, resume=True)
+    """)
+    here = str(Path(__file__).parents[1])
+    chance = np.random.default_rng()
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path), repr(ARGUMENTS)],
+            env={**os.environ, "PYTHONPATH": here},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0.0, 1.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+    model = build(ARGUMENTS, seed=0)
+    records = fit(
+        model,
+        digits.subset(300),
+        LONG,
+        device="cpu",
+        folder=tmp_path,
+        arguments=ARGUMENTS,
+        resume=True,
+    )
+    assert untimed(records) == unbroken[0]
+    assert same(model, unbroken[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recipe": replace(LONG, seed=5)}, "seed=5, and the run in .* has 0"),
+        ({"recipe": replace(LONG, learning_rate=0.5)}, "learning_rate=0.5, .* has 0.2"),
+        ({"count": 200}, "images=200, and the run in .* has 300"),
+        ({"arguments": {**ARGUMENTS, "alpha": 0.5}}, "alpha=0.5, and the run in .* has 0.25"),
+    ],
+)
+def test_another_run_is_not_resumed(
+    change: dict[str, Any], message: str, digits: ImageData, tmp_path: Path
+) -> None:
+    where: dict[str, Any] = {"device": "cpu", "folder": tmp_path}
+    one = replace(LONG, epochs=1)
+    fit(build(ARGUMENTS), digits.subset(300), one, arguments=ARGUMENTS, **where)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    recipe = replace(change.get("recipe", one), epochs=1)
+    arguments = change.get("arguments", ARGUMENTS)
+    data = digits.subset(change.get("count", 300))
+    with pytest.raises(TrainingError, match=message):
+        fit(build(arguments), data, recipe, arguments=arguments, resume=True, **where)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_resuming_needs_a_folder_and_a_whole_checkpoint(few: ImageData, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="resume without a folder"):
+        fit(build(ARGUMENTS), few, SHORT, device="cpu", resume=True)
+    where: dict[str, Any] = {"device": "cpu", "folder": tmp_path, "arguments": ARGUMENTS}
+    (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
+    with pytest.raises(CheckpointError, match="damaged"):
+        fit(build(ARGUMENTS), few, SHORT, resume=True, **where)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == b"half a file"
+
+
 def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be opened: No such file"):
         load_checkpoint(tmp_path / "checkpoint.pt")
