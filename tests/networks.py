@@ -29,6 +29,23 @@ def settled(model: nn.Module, x: Tensor) -> nn.Module:
     return model.eval()
 
 
+def by_hooks(model: nn.Module, size: tuple[int, ...]) -> list[int]:
+    """Count each layer by a hook on its module: outputs that left it, times weights behind each."""
+    counts: list[int] = []
+
+    def count(module: nn.Module, _: object, output: Tensor) -> None:
+        counts.append(output.numel() * module.weight[0].numel())
+
+    counted = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    handles = [module.register_forward_hook(count) for module in counted]
+    parameter = next(model.parameters())
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, *size, dtype=parameter.dtype, device=parameter.device))
+    for handle in handles:
+        handle.remove()
+    return counts
+
+
 def check_counts(layers: list[Layer], model: nn.Module, size: tuple[int, ...]) -> None:
     """Compare table and module layer by layer, in order, to the last MAC and the last parameter."""
     found = profile(model, size)
@@ -36,6 +53,7 @@ def check_counts(layers: list[Layer], model: nn.Module, size: tuple[int, ...]) -
     rows = table(layers)
     assert counted["macs"].tolist() == rows["macs"].tolist()
     assert counted["macs"].tolist() == [loops.trips(layer.spec) for layer in layers]
+    assert by_hooks(model, size) == rows["macs"].tolist()
     biases = [layer.spec.out_channels if layer.bias else 0 for layer in layers]
     assert (counted["params"] - biases).tolist() == rows["params"].tolist()
     outputs = [

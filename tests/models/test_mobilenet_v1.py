@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from networks import by_hooks, settled
 from strategies import message_of
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -42,33 +43,6 @@ def by_hand(alpha: float, side: int) -> tuple[int, int]:
         macs += side**2 * (9 * m + m * n)
         params += 9 * m + 2 * m + m * n + 2 * n
     return macs + widths[-1] * 1000, params + widths[-1] * 1000 + 1000
-
-
-def settled(model: MobileNetV1, x: torch.Tensor) -> MobileNetV1:
-    """Let normalisation learn its means from `x`: an untrained network's activations fade to 0."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        model.train()(x)
-    return model.eval()
-
-
-def by_hooks(model: MobileNetV1, size: tuple[int, ...]) -> list[int]:
-    """Count each layer by a hook on its module: outputs that left it, times weights behind each."""
-    counts: list[int] = []
-
-    def count(module: nn.Module, _: Any, output: torch.Tensor) -> None:
-        counts.append(output.numel() * module.weight[0].numel())
-
-    counted = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    handles = [module.register_forward_hook(count) for module in counted]
-    parameter = next(model.parameters())
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, *size, dtype=parameter.dtype, device=parameter.device))
-    for handle in handles:
-        handle.remove()
-    return counts
 
 
 def check_one_story(layers: list[Layer], model: MobileNetV1, size: tuple[int, ...]) -> None:
