@@ -1,0 +1,51 @@
+"""What a trained network is worth on images it has not seen."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dsconv_lib.train import processes
+from dsconv_lib.train.step import precision
+
+
+def evaluate(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    batch_size: int = 1000,
+    flip: bool = False,
+) -> tuple[float, float]:
+    """Mean cross-entropy (natural logarithm, labels as they are) and accuracy (a fraction).
+
+    Args:
+        model: put into evaluation mode for this and then back.
+        images: normalised, shape (N, C, H, W); `Tensors` has them.
+        labels: shape (N,), on the same device.
+        batch_size: images at a time.
+        flip: take the mean of the scores of each image and of its mirror image. That doubles the
+            work of a test; say so wherever the accuracy is printed.
+    """
+    was_training = model.training
+    model.eval()
+    loss, hits = torch.zeros((), device=images.device), torch.zeros((), device=images.device)
+    # Where several processes train together, each tests its share.
+    mine = slice(processes.rank(), None, processes.count())
+    share, targets = images[mine], labels[mine]
+    with torch.no_grad(), precision(images.device):
+        for batch, expected in zip(share.split(batch_size), targets.split(batch_size), strict=True):
+            scores = model(batch)
+            if flip:
+                scores = (scores + model(batch.flip(3))) / 2
+            loss += F.cross_entropy(scores, expected, reduction="sum")
+            hits += (scores.argmax(dim=1) == expected).sum()
+    model.train(was_training)
+    loss, hits = processes.total(loss), processes.total(hits)
+    return loss.item() / len(images), hits.item() / len(images)
+
+
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor, *, flip: bool = False) -> float:
+    """Fraction of the images that `model` names rightly. Arguments as in `evaluate`."""
+    return evaluate(model, images, labels, flip=flip)[1]

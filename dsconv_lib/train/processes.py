@@ -1,0 +1,187 @@
+"""Where a run computes: a CPU, a GPU, or several processes that train one network together.
+
+`torchrun` starts the processes and tells each who it is; alone, every function here does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dsconv_lib.train.errors import TrainingError
+
+T = TypeVar("T")
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """Return the device to train on: "auto" takes CUDA where there is one, else the CPU.
+
+    Of several processes on one machine each takes a GPU of its own.
+
+    Raises:
+        TrainingError: if the name is not "auto", "cpu" or "cuda", or there is no CUDA device.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise TrainingError(f"device={device!r}: expected 'auto', 'cpu' or 'cuda'")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("device='cuda': torch finds no CUDA device here; use 'auto' or 'cpu'")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    index = _local_rank()
+    if index >= torch.cuda.device_count():
+        raise TrainingError(
+            f"process {index} on this machine finds {torch.cuda.device_count()} GPUs: "
+            f"expected one each; give torchrun a smaller --nproc-per-node"
+        )
+    return torch.device("cuda", index)
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Join the processes that torchrun has started, for the length of a `with`; alone, do nothing."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def count() -> int:
+    """Return how many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Return this process's number, from 0; process 0 writes the files."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def total(value: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes; each must call it, with the same shape."""
+    if count() > 1:
+        value = value.clone()
+        dist.all_reduce(value)
+    return value
+
+
+def from_first(read: Callable[[], T]) -> T:
+    """Call `read` in process 0 alone, and give every process what it returned."""
+    content: list[Any] = [read() if rank() == 0 else None]
+    if count() > 1:
+        dist.broadcast_object_list(content)
+    return cast(T, content[0])
+
+
+def in_turn(read: Callable[[], T]) -> T:
+    """Call `read` in one process of each machine, and then in the others.
+
+    The first may download a file that the others find.
+    """
+    if count() == 1:
+        return read()
+    first = _local_rank() == 0
+    content = read() if first else None
+    dist.barrier()
+    return read() if content is None else content
+
+
+@contextmanager
+def together(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield the network to call in training: the one given, tied to those of the other processes.
+
+    Gradients are averaged, and batch normalisation takes its mean and variance from the batch of
+    all processes, so that N processes learn what one would from the whole batch.
+    """
+    if count() == 1:
+        yield model
+        return
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        usual = norm.affine and norm.track_running_stats and norm.momentum is not None
+        if type(norm) is not nn.BatchNorm2d or not usual:
+            raise TrainingError(
+                f"{norm}: several processes share the statistics of BatchNorm2d alone, with "
+                f"stored ones, a momentum, a scale and a shift; train this in one process"
+            )
+    # Same weights, names and buffers, only another forward pass: so the class alone changes.
+    for norm in norms:
+        norm.__class__ = SharedBatchNorm2d
+    try:
+        yield nn.parallel.DistributedDataParallel(model)
+    finally:
+        for norm in norms:
+            norm.__class__ = nn.BatchNorm2d
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over the batch of all processes, of which each holds an equal part.
+
+    torch's own SyncBatchNorm does the same on GPUs alone.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x, shape (B, C, H, W)."""
+        if not self.training:
+            return super().forward(x)
+        y, mean, variance = _Normalise.apply(x, self.weight, self.bias, self.eps)
+        with torch.no_grad():
+            values = x.numel() // x.shape[1] * count()
+            rate = cast(float, self.momentum)
+            cast(Tensor, self.running_mean).lerp_(mean, rate)
+            cast(Tensor, self.running_var).lerp_(variance * values / (values - 1), rate)
+            cast(Tensor, self.num_batches_tracked).add_(1)
+        return cast(Tensor, y)
+
+
+class _Normalise(torch.autograd.Function):
+    """(x - mean) / sqrt(variance + eps) * weight + bias, and its mean and variance.
+
+    All means are taken over batch, height and width of all processes, in float64: sums of
+    thousands of float32 numbers would be rough, and bfloat16 rougher.
+
+    Source: Ioffe and Szegedy 2015, Batch normalization, section 3.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Any:
+        mean = _mean(x).to(weight.dtype)
+        centred = x - mean[:, None, None]
+        variance = _mean(centred.square()).to(weight.dtype)
+        scale = torch.rsqrt(variance + eps)
+        normal = centred * scale[:, None, None]
+        context.save_for_backward(normal, weight, scale)
+        context.mark_non_differentiable(mean, variance)
+        y = normal * weight[:, None, None] + bias[:, None, None]
+        return y.to(x.dtype), mean, variance
+
+    @staticmethod
+    def backward(context: Any, *upstream: Tensor) -> Any:
+        normal, weight, scale = context.saved_tensors
+        slope = upstream[0].to(weight.dtype)
+        to_weight, to_bias = (slope * normal).sum((0, 2, 3)), slope.sum((0, 2, 3))
+        # Each x moves the mean and the variance as well, in every process.
+        shift = _mean(slope).to(weight.dtype)[:, None, None]
+        stretch = _mean(slope * normal).to(weight.dtype)[:, None, None]
+        to_x = (weight * scale)[:, None, None] * (slope - shift - normal * stretch)
+        return to_x.to(upstream[0].dtype), to_weight, to_bias, None
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Mean over batch, height and width of all processes, by channel."""
+    return total(x.sum(dim=(0, 2, 3), dtype=torch.float64)) * x.shape[1] / (x.numel() * count())
+
+
+def _local_rank() -> int:
+    return int(os.environ.get("LOCAL_RANK", 0))

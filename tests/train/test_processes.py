@@ -1,0 +1,140 @@
+"""Devices, and processes that train one network together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from dsconv_lib.train import TrainingError, load_checkpoint, pick_device, processes
+
+
+def test_the_device_without_a_gpu() -> None:
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(TrainingError, match="device='tpu': expected 'auto', 'cpu' or 'cuda'"):
+        pick_device("tpu")
+    if torch.cuda.is_available():
+        assert pick_device().type == pick_device("cuda").type == "cuda"
+    else:
+        assert pick_device().type == "cpu"
+        with pytest.raises(TrainingError, match="finds no CUDA device"):
+            pick_device("cuda")
+
+
+# Two processes, as torchrun starts them
+
+TOGETHER = textwrap.dedent("""
+    import sys
+    from dataclasses import replace
+    import torch
+    from runs import ARGUMENTS, SHORT
+    from dsconv_lib.data import load
+    from dsconv_lib.train import build, fit, joined, pick_device, processes
+
+    torch.set_num_threads(1)
+    # In float32 the rounding of the first step grows a hundredfold with each of the next ones.
+    torch.set_default_dtype(torch.float64)
+    with joined(pick_device("cpu")):
+        data = processes.in_turn(lambda: load("digits")).subset(256)
+        recipe = replace(
+            SHORT, epochs=int(sys.argv[2]), batch_size=64, flip="by chance",
+            average=0.5,
+        )
+        model = build(ARGUMENTS, seed=0)
+        fit(model, data, recipe, device="cpu", folder=sys.argv[1], arguments=ARGUMENTS, resume=True)
+        if processes.count() == 2:
+            for value in model.state_dict().values():
+                other = value.clone()
+                torch.distributed.broadcast(other, src=0)
+                assert torch.equal(other, value), "the two processes hold different weights"
+""")
+
+
+def start(processes: int, folder: Path, epochs: int = 2) -> None:
+    script = folder.parent / "together.py"
+    script.write_text(TOGETHER)
+    tests = Path(__file__).parents[1]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    subprocess.run(
+        [sys.executable, *(launcher if processes > 1 else []), script, folder, str(epochs)],
+        env={**os.environ, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"},
+        check=True,
+        timeout=300,
+    )
+
+
+def test_two_processes_match_one_with_the_same_batches(tmp_path: Path) -> None:
+    for number in (1, 2):
+        start(number, tmp_path / str(number))
+    one, two = (load_checkpoint(tmp_path / each / "checkpoint.pt") for each in "12")
+    assert one.epoch == two.epoch == 2
+    for name, weights in one.model.state_dict().items():
+        torch.testing.assert_close(two.model.state_dict()[name], weights, rtol=1e-5, atol=1e-6)
+    ours, theirs = (pd.read_csv(tmp_path / each / "metrics.csv") for each in "12")
+    timed = ["images_per_second", "seconds"]
+    pd.testing.assert_frame_equal(ours.drop(columns=timed), theirs.drop(columns=timed), rtol=1e-7)
+
+
+def test_alone_there_is_one_process() -> None:
+    assert (processes.count(), processes.rank()) == (1, 0)
+    value = torch.arange(3.0)
+    assert processes.total(value) is value
+    assert processes.from_first(lambda: 5) == processes.in_turn(lambda: 5) == 5
+    model = nn.BatchNorm2d(2)
+    with processes.together(model) as network:
+        assert network is model
+    assert type(model) is nn.BatchNorm2d
+
+
+@pytest.fixture
+def lone_group(tmp_path: Path) -> Iterator[None]:
+    """A group of one process, in which the shared statistics are those of its own batch."""
+    store = dist.FileStore(str(tmp_path / "store"), 1)
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("lone_group")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_shared_batch_normalisation_is_batch_normalisation(dtype: torch.dtype) -> None:
+    own, shared = nn.BatchNorm2d(5), nn.BatchNorm2d(5)
+    with torch.no_grad():
+        for norm in (own, shared):
+            norm.weight.copy_(torch.linspace(-1, 2, 5))
+            norm.bias.copy_(torch.linspace(3, 1, 5))
+    shared.__class__ = processes.SharedBatchNorm2d
+    images = torch.randn(4, 5, 3, 3).add(10).to(dtype)
+    inputs = [images.clone().requires_grad_() for _ in range(2)]
+    upstream = torch.randn(4, 5, 3, 3).to(dtype)
+    for norm, x in zip((own, shared), inputs, strict=True):
+        norm(x).backward(upstream)
+    exact = {torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad, rtol=exact, atol=exact)
+    torch.testing.assert_close(shared.weight.grad, own.weight.grad, rtol=exact, atol=exact)
+    torch.testing.assert_close(shared.state_dict(), own.state_dict(), rtol=1e-5, atol=1e-5)
+    own.load_state_dict(shared.state_dict())
+    assert torch.equal(shared.eval()(images), own.eval()(images))
+
+
+def test_statistics_that_cannot_be_shared_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    for norm in (
+        nn.BatchNorm1d(3),
+        nn.BatchNorm2d(3, affine=False),
+        nn.BatchNorm2d(3, momentum=None),
+    ):
+        with (
+            pytest.raises(TrainingError, match="share the statistics of BatchNorm2d alone"),
+            processes.together(nn.Sequential(norm)),
+        ):
+            pass

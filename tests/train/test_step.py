@@ -1,0 +1,76 @@
+"""One step, against the same step by hand."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dsconv_lib.train.step import Average, make_step
+
+
+def test_a_step_moves_the_weights_against_the_slope() -> None:
+    model = nn.Linear(3, 4)
+    by_hand = copy.deepcopy(model)
+    x, labels = torch.randn(8, 3), torch.randint(0, 4, (8,))
+    calls: list[torch.Tensor] = []
+    step = make_step(
+        model,
+        torch.optim.SGD(model.parameters(), lr=0.5),
+        label_smoothing=0.1,
+        after=lambda: calls.append(model.weight.detach().clone()),
+    )
+    loss, hits = step(x, labels)
+
+    expected = F.cross_entropy(by_hand(x), labels, label_smoothing=0.1)
+    assert torch.equal(loss, expected)
+    assert not loss.requires_grad
+    assert hits == (by_hand(x).argmax(dim=1) == labels).sum()
+    expected.backward()
+    for weight, start in zip(model.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(weight, start - 0.5 * start.grad)
+    assert len(calls) == 1
+    assert torch.equal(calls[0], model.weight)  # called after the weights have moved
+
+
+def test_steps_do_not_add_up_their_gradients() -> None:
+    model = nn.Linear(2, 2)
+    step = make_step(model, torch.optim.SGD(model.parameters(), lr=0.0))
+    x, labels = torch.randn(4, 2), torch.tensor([0, 1, 0, 1])
+    step(x, labels)
+    assert model.weight.grad is not None
+    first = model.weight.grad.clone()
+    step(x, labels)
+    assert torch.equal(model.weight.grad, first)
+
+
+def test_the_average_keeps_its_share_and_takes_the_rest() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    average = copy.deepcopy(model)
+    update = Average(model, average, 0.75)
+    before = {name: value.clone() for name, value in average.state_dict().items()}
+    model(torch.randn(4, 1, 3, 3))  # moves the stored statistics
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(1.0)
+    update()
+    now = model.state_dict()
+    for name, value in average.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            assert value == now[name] == 1
+        else:
+            torch.testing.assert_close(value, 0.75 * before[name] + 0.25 * now[name])
+            assert not torch.equal(now[name], before[name])
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9])
+def test_the_average_follows_weights_that_stand_still(keep: float) -> None:
+    model, average = nn.Linear(1, 1), nn.Linear(1, 1)
+    distance = (average.weight - model.weight).item()
+    update = Average(model, average, keep)
+    for _ in range(5):
+        update()
+    assert (average.weight - model.weight).item() == pytest.approx(distance * keep**5, rel=1e-4)
