@@ -34,6 +34,10 @@ __all__ = [
 def load(name: str, folder: str | Path | None = None) -> ImageData:
     """Load a data set by name.
 
+    The download and CIFAR-10's decoded images, 185 MB, are kept in the user's cache folder, or in
+    the one that the environment variable DSCONV_CACHE names. A download that was cut off goes on
+    where it stopped.
+
     Args:
         name: "digits", 1,797 grey images of 8x8 pixels that ship with scikit-learn, enlarged to
             16x16, or "cifar10", 60,000 colour images of 32x32.
@@ -44,10 +48,6 @@ def load(name: str, folder: str | Path | None = None) -> ImageData:
     Returns:
         The images. CIFAR-10 whose files hold JPEG images is named "CIFAR-10 (JPEG)": they have lost
         a little, so an accuracy on them is not one on CIFAR-10.
-
-    The download and CIFAR-10's decoded images, 185 MB, are kept in the user's cache folder, or in
-    the one that the environment variable DSCONV_CACHE names. A download that was cut off goes on
-    where it stopped.
 
     Raises:
         DataError: if the name is unknown, a file is missing or damaged, the download fails or has
