@@ -94,7 +94,7 @@ def train_command(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where cifar10's train.parquet and test.parquet are (or DSCONV_DATA).",
+            help="cifar10's train.parquet and test.parquet (or DSCONV_DATA); else a download.",
         ),
     ] = None,
     epochs: Annotated[
@@ -150,8 +150,7 @@ def train_command(
         if threads is not None or dataset == "digits":
             torch.set_num_threads(threads or 1)
         folder = _out_folder(out, f"{dataset}-twin" if twin else dataset, overwrite, resume)
-        with console.status(f"Reading {dataset}"):
-            images = load(dataset, data)
+        images = load(dataset, data)
         if subset is not None:
             images = images.subset(subset)
         arguments = {

@@ -1,4 +1,4 @@
-"""The data sets, real and damaged."""
+"""CIFAR-10 from a folder, whole and damaged."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
-from sklearn.datasets import load_digits
 
 from dsconv_lib.data import CIFAR10_CLASSES, DataError, load
 
-REAL_CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10"
+REAL_CIFAR10 = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
 
 
 def encoded(pixels: np.ndarray, image_format: str = "PNG") -> bytes:
@@ -34,67 +33,18 @@ def table(contents: list[bytes | None], labels: list[int | None]) -> pa.Table:
 
 
 @pytest.fixture
-def pixels() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
-
-
-@pytest.fixture
 def tiny(tmp_path: Path, pixels: np.ndarray) -> Callable[[str], Path]:
     """Writes a CIFAR-10 of four training and two test images."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
 
     def write(image_format: str = "PNG") -> Path:
         contents = [encoded(image, image_format) for image in pixels]
-        parquet.write_table(table(contents[:4], [0, 9, 3, 3]), tmp_path / "train.parquet")
-        parquet.write_table(table(contents[4:], [1, 2]), tmp_path / "test.parquet")
-        return tmp_path
+        parquet.write_table(table(contents[:4], [0, 9, 3, 3]), folder / "train.parquet")
+        parquet.write_table(table(contents[4:], [1, 2]), folder / "test.parquet")
+        return folder
 
     return write
-
-
-def test_digits_are_those_of_scikit_learn_each_once() -> None:
-    data = load("digits")
-    assert (data.name, data.classes) == ("digits", tuple("0123456789"))
-    assert data.train_images.shape == (1437, 1, 16, 16)
-    assert data.test_images.shape == (
-        360,
-        1,
-        16,
-        16,
-    )
-    assert data.train_images.dtype == data.test_images.dtype == np.uint8
-    assert data.train_labels.dtype == data.test_labels.dtype == np.int64
-    images = np.concatenate([data.train_images, data.test_images])
-    assert np.array_equal(
-        images[..., ::2, ::2], images[..., 1::2, 1::2]
-    )  # each pixel is a 2x2 square
-    assert images.max() == 255
-    assert len(np.unique(images)) == 17
-    original = load_digits()
-    small = images[:, 0, ::2, ::2].reshape(-1, 64)
-    restored = np.round(small / 255 * 16)
-    labels = np.concatenate([data.train_labels, data.test_labels])
-    ours = np.c_[restored, labels]
-    theirs = np.c_[original.data, original.target]
-    assert np.array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
-
-
-def test_the_split_is_the_same_each_time_and_stratified() -> None:
-    first, second = load("digits"), load("digits")
-    assert np.array_equal(first.test_images, second.test_images)
-    shares = np.bincount(first.test_labels) / np.bincount(first.train_labels)
-    assert shares.min() > 0.235
-    assert shares.max() < 0.265
-
-
-def test_subset_keeps_the_first_images_and_the_whole_test_set() -> None:
-    data = load("digits")
-    some = data.subset(50)
-    assert np.array_equal(some.train_images, data.train_images[:50])
-    assert np.array_equal(some.train_labels, data.train_labels[:50])
-    assert len(some.test_images) == 360
-    for count in (-1, 0, 1, 1438):
-        with pytest.raises(DataError, match=rf"subset={count}: expected 2 to 1,437 images"):
-            data.subset(count)
 
 
 def test_png_images_arrive_unchanged(
@@ -129,6 +79,38 @@ def test_one_jpeg_image_among_png_images_is_enough_for_the_name(
     assert load("cifar10", folder).name == "CIFAR-10 (JPEG)"
 
 
+@pytest.mark.parametrize(
+    ("image_format", "name"), [("PNG", "CIFAR-10"), ("JPEG", "CIFAR-10 (JPEG)")]
+)
+def test_a_folder_is_decoded_once_and_left_alone(
+    image_format: str,
+    name: str,
+    tiny: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tiny(image_format)
+    first = load("cifar10", folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["test.parquet", "train.parquet"]
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)  # nothing can be decoded from here on
+    second = load("cifar10", folder)
+    assert (first.name, second.name) == (name, name)
+    assert second.classes == CIFAR10_CLASSES
+    for part in ("train_images", "train_labels", "test_images", "test_labels"):
+        assert np.array_equal(getattr(first, part), getattr(second, part))
+
+
+def test_files_that_changed_are_decoded_anew(tiny: Callable[[str], Path]) -> None:
+    folder = tiny("PNG")
+    train, test = folder / "train.parquet", folder / "test.parquet"
+    before = load("cifar10", folder)
+    train.rename(folder / "aside")
+    test.rename(train)
+    (folder / "aside").rename(test)
+    after = load("cifar10", folder)
+    assert np.array_equal(after.train_images, before.test_images)
+    assert np.array_equal(after.test_images, before.train_images)
+
+
 @pytest.mark.skipif(not REAL_CIFAR10.is_dir(), reason="no CIFAR-10 beside the repository")
 def test_the_real_files() -> None:
     data = load("cifar10", REAL_CIFAR10)
@@ -140,25 +122,6 @@ def test_the_real_files() -> None:
     # The published channel means of CIFAR-10; JPEG moves them by less than one grey level.
     means = data.train_images.mean(axis=(0, 2, 3))
     assert np.allclose(means, [125.3, 123.0, 113.9], atol=1)
-
-
-def test_an_unknown_name() -> None:
-    with pytest.raises(DataError, match="dataset 'mnist': expected one of 'digits', 'cifar10'"):
-        load("mnist")
-
-
-def test_digits_take_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected none, digits ships with scikit-learn"):
-        load("digits", tmp_path)
-
-
-@pytest.mark.parametrize("value", [None, ""])
-def test_no_folder_at_all(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DSCONV_DATA", raising=False)
-    if value is not None:
-        monkeypatch.setenv("DSCONV_DATA", value)
-    with pytest.raises(DataError, match=r"no folder given for cifar10: .*--data.*DSCONV_DATA"):
-        load("cifar10")
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -269,6 +232,7 @@ def test_a_truncated_image(
     [
         ("pyarrow", "pyarrow", "cifar10"),
         ("PIL", "pillow", "cifar10"),
+        ("pooch", "pooch", "cifar10"),
         ("sklearn", "scikit-learn", "digits"),
     ],
 )
