@@ -19,12 +19,13 @@ from dsconv_lib.train.images import Tensors, augment, prepare
 from dsconv_lib.train.loop import fit
 from dsconv_lib.train.optimiser import SCHEDULES, one_cycle, parameter_groups, schedule
 from dsconv_lib.train.processes import joined, pick_device
-from dsconv_lib.train.recipe import RECIPES, Recipe
+from dsconv_lib.train.recipe import NETWORKS, RECIPES, Recipe
 from dsconv_lib.train.records import METRICS, EpochRecord, Progress
 
 __all__ = [
     "CHECKPOINT",
     "METRICS",
+    "NETWORKS",
     "RECIPES",
     "SCHEDULES",
     "Checkpoint",

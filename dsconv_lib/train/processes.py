@@ -84,19 +84,6 @@ def from_first(read: Callable[[], T]) -> T:
     return cast(T, content[0])
 
 
-def in_turn(read: Callable[[], T]) -> T:
-    """Call `read` in one process of each machine, and then in the others.
-
-    The first may download a file that the others find.
-    """
-    if count() == 1:
-        return read()
-    first = _local_rank() == 0
-    content = read() if first else None
-    dist.barrier()
-    return read() if content is None else content
-
-
 @contextmanager
 def together(model: nn.Module) -> Iterator[nn.Module]:
     """Yield the network to call in training: the one given, tied to those of the other processes.

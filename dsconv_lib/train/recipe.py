@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import UnionType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from dsconv_lib.train.errors import TrainingError
 
@@ -69,4 +69,16 @@ RECIPES = {
     "cifar10": Recipe(
         epochs=20, batch_size=512, learning_rate=0.4, label_smoothing=0.1, shift=2, flip="by chance"
     ),
+}
+
+# The arguments of MobileNetV1 for each data set: digits are few and small.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "digits": {
+        "alpha": 0.5,
+        "num_classes": 10,
+        "in_channels": 1,
+        "stem": "small",
+        "shallow": True,
+    },
+    "cifar10": {"alpha": 1.0, "num_classes": 10, "in_channels": 3, "stem": "small"},
 }

@@ -44,7 +44,7 @@ TOGETHER = textwrap.dedent("""
     # In float32 the rounding of the first step grows a hundredfold with each of the next ones.
     torch.set_default_dtype(torch.float64)
     with joined(pick_device("cpu")):
-        data = processes.in_turn(lambda: load("digits")).subset(256)
+        data = load("digits").subset(256)
         recipe = replace(
             SHORT, epochs=int(sys.argv[2]), batch_size=64, flip="by chance",
             average=0.5,
@@ -88,7 +88,7 @@ def test_alone_there_is_one_process() -> None:
     assert (processes.count(), processes.rank()) == (1, 0)
     value = torch.arange(3.0)
     assert processes.total(value) is value
-    assert processes.from_first(lambda: 5) == processes.in_turn(lambda: 5) == 5
+    assert processes.from_first(lambda: 5) == 5
     model = nn.BatchNorm2d(2)
     with processes.together(model) as network:
         assert network is model

@@ -14,7 +14,8 @@ import torch
 from typer.testing import CliRunner
 
 from dsconv_lib import cost as costs
-from dsconv_lib.cli import BENCH, app
+from dsconv_lib.cli import app
+from dsconv_lib.cli.bench import BENCH
 from dsconv_lib.models import mobilenet_v1_layers, total
 from dsconv_lib.train import load_checkpoint
 

@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dsconv_lib import figures, models
-from dsconv_lib.cli import COSTED, CostedModel, app
+from dsconv_lib.cli import app
+from dsconv_lib.cli.cost import COSTED, CostedModel
 
 TOTALS = {
     "mobilenet-v1": (568_740_352, 4_231_976, 224),

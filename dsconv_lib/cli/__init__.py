@@ -1,0 +1,18 @@
+"""The command line: `dsconv train`, `dsconv cost` and `dsconv bench`, a file each."""
+
+import typer
+
+from dsconv_lib.cli.bench import bench_command
+from dsconv_lib.cli.cost import cost_command
+from dsconv_lib.cli.train import train_command
+
+app = typer.Typer(
+    help="Depthwise-separable convolution: train it, count it, time it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train_command)
+app.command("cost")(cost_command)
+app.command("bench")(bench_command)

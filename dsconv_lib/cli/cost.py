@@ -1,0 +1,131 @@
+"""`dsconv cost`: what each layer of a network costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from dsconv_lib.cli.console import one_line_errors, open_console
+from dsconv_lib.models import (
+    Layer,
+    alexnet_layers,
+    googlenet_layers,
+    inception_v3_layers,
+    mobilenet_v1_layers,
+    squeezenet_layers,
+    table,
+    total,
+    vgg16_layers,
+    xception_layers,
+)
+from dsconv_lib.models.mobilenet_v1 import Stem
+from dsconv_lib.spec import SpecError
+
+CONVENTION = (
+    "One multiply-add is 1 MAC, 2 FLOPs; every tap of the window counts, on padding zeros too.\n"
+    "MACs and params leave out bias and batch normalisation; trainable has them."
+)
+CostedModel = Literal[
+    "mobilenet-v1",
+    "mobilenet-v1-twin",
+    "vgg16",
+    "googlenet",
+    "alexnet",
+    "squeezenet",
+    "xception",
+    "inception-v3",
+]
+COSTED: dict[CostedModel, Callable[..., list[Layer]]] = {
+    "mobilenet-v1": mobilenet_v1_layers,
+    "mobilenet-v1-twin": partial(mobilenet_v1_layers, separable=False),
+    "vgg16": vgg16_layers,
+    "googlenet": googlenet_layers,
+    "alexnet": alexnet_layers,
+    "squeezenet": squeezenet_layers,
+    "xception": xception_layers,
+    "inception-v3": inception_v3_layers,
+}
+
+
+def cost_command(
+    model: Annotated[CostedModel, typer.Argument(help="The network.")],
+    size: Annotated[
+        int | None, typer.Option(help="Side of the image in pixels (from the network).")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Width multiplier (1), where the network has one.")
+    ] = None,
+    stem: Annotated[
+        Stem | None,
+        typer.Option(help="small does not halve the image in MobileNetV1's first layer."),
+    ] = None,
+    classes: Annotated[int, typer.Option(help="Outputs of the classifier.")] = 1000,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Also draw one bar per layer, into this file."),
+    ] = None,
+) -> None:
+    """Print what each layer of a network costs, for one image."""
+    layers_of = COSTED[model]
+    taken = signature(layers_of).parameters
+    given = {"resolution": size, "alpha": alpha, "stem": stem, "num_classes": classes}
+    given = {name: value for name, value in given.items() if value is not None}
+    with one_line_errors():
+        for name in given.keys() - taken.keys():
+            raise SpecError(f"--{name} {given[name]}: {model} has none, expected no --{name}")
+        network = layers_of(**given)
+    if plot is not None:
+        _plot(network, plot)
+    rows = table(network)
+    macs = total(network).macs
+    height, width = network[0].spec.in_size
+    title = [model, f"alpha {alpha or 1:g}"] if "alpha" in taken else [model]
+    shown = Table(
+        title=", ".join([*title, f"{height}x{width}"]), title_justify="left", title_style="bold"
+    )
+    for name in ("layer", "kind", "input", "kernel", "stride", "output"):
+        shown.add_column(name, no_wrap=True, justify="right" if name == "stride" else "left")
+    for name in ("MACs", "of all", "params", "trainable"):
+        shown.add_column(name, no_wrap=True, justify="right")
+    for row in rows.to_dict("records"):
+        shown.add_row(
+            *(str(row[name]) for name in ("layer", "kind", "input", "kernel", "stride", "output")),
+            f"{row['macs']:,}",
+            f"{row['macs'] / macs:.1%}",
+            f"{row['params']:,}",
+            f"{row['trainable']:,}",
+        )
+    shown.add_section()
+    sums = (f"{macs:,}", f"{1:.1%}", f"{rows['params'].sum():,}", f"{rows['trainable'].sum():,}")
+    shown.add_row("total", *[""] * 5, *sums, style="bold")
+    console = open_console()
+    console.print(shown)
+    console.print(CONVENTION, highlight=False)
+    if plot is not None:
+        console.print(f"The bars are in {plot}.", highlight=False, soft_wrap=True)
+
+
+def _plot(network: list[Layer], file: Path) -> None:
+    # Here, as drawing takes a second to import, and the other commands do not draw.
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    from dsconv_lib.figures import draw_layers, use_style
+
+    mpl.use("Agg")  # a file needs no window
+    with mpl.rc_context():
+        use_style()
+        figure = draw_layers(network)
+        try:
+            figure.savefig(file, format=file.suffix[1:] or "png")
+        except (OSError, ValueError) as error:
+            typer.echo(f"dsconv: --plot {file} cannot be drawn: {error}", err=True)
+            raise typer.Exit(1) from None
+        finally:
+            plt.close(figure)

@@ -1,0 +1,241 @@
+"""`dsconv train`: MobileNetV1 for small images, on a CPU, a GPU or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any, Literal
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dsconv_lib.cli.console import Device, one_line_errors, open_console
+from dsconv_lib.data import load
+from dsconv_lib.models import mobilenet_v1_layers, total
+from dsconv_lib.train import (
+    CHECKPOINT,
+    METRICS,
+    NETWORKS,
+    RECIPES,
+    EpochRecord,
+    TrainingError,
+    accuracy,
+    build,
+    fit,
+    prepare,
+    processes,
+)
+from dsconv_lib.train import Progress as StepProgress
+from dsconv_lib.train.recipe import Schedule
+
+
+def train_command(
+    dataset: Annotated[
+        Literal["digits", "cifar10"],
+        typer.Option(help="digits needs no download and trains within a minute."),
+    ] = "digits",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="cifar10's train.parquet and test.parquet (or DSCONV_DATA); else a download.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the data (from the recipe).")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step (from the recipe).")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The highest one (from the recipe).")
+    ] = None,
+    schedule: Annotated[
+        Schedule | None, typer.Option(help="The learning rate's way down (from the recipe).")
+    ] = None,
+    average: Annotated[
+        float | None,
+        typer.Option(help="Share that an average of the weights keeps at each step (recipe)."),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Width multiplier (0.5 for digits, 1 for cifar10).")
+    ] = None,
+    twin: Annotated[
+        bool, typer.Option("--twin", help="Standard 3x3 convolutions in place of separable ones.")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(help="The same seed and threads give the same run on a CPU.")
+    ] = 0,
+    device: Device = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPU threads (1 for digits, torch's choice for cifar10)."),
+    ] = None,
+    subset: Annotated[
+        int | None, typer.Option(metavar="N", help="Train on the first N images; test on all.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where the results go (a new folder under runs/)."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let --out replace the results of an earlier run.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, to the same numbers.")
+    ] = False,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Fuse operations; pays off on a GPU, if anywhere.")
+    ] = False,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Record a step and replay it, on one GPU.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")
+    ] = False,
+) -> None:
+    """Train MobileNetV1 for small images, or its twin with standard convolutions.
+
+    Started by torchrun, several processes train one network together.
+    """
+    started = perf_counter()
+    with one_line_errors():
+        given: dict[str, Any] = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "average": average,
+        }
+        recipe = replace(
+            RECIPES[dataset], seed=seed, **{k: v for k, v in given.items() if v is not None}
+        )
+        place = processes.pick_device(device)
+        # Threads of so small a network mostly wait for each other: on a busy machine two took the
+        # digits ten times as long as one, on an idle one they saved a sixth.
+        if threads is not None or dataset == "digits":
+            torch.set_num_threads(threads or 1)
+        with processes.joined(place):
+            console = open_console(quiet=processes.rank() > 0)
+            name = f"{dataset}-twin" if twin else dataset
+            folder = processes.from_first(lambda: _out_folder(out, name, overwrite, resume))
+            images = load(dataset, data)
+            if subset is not None:
+                images = images.subset(subset)
+            arguments = NETWORKS[dataset] | {"separable": not twin}
+            if alpha is not None:
+                arguments["alpha"] = alpha
+            network = mobilenet_v1_layers(resolution=images.train_images.shape[2:], **arguments)
+            model = build(arguments, recipe.seed)
+            console.print(
+                f"{'The twin of ' if twin else ''}MobileNetV1, alpha {arguments['alpha']:g}, "
+                f"on {images.name}: {len(images.train_labels):,} training and "
+                f"{len(images.test_labels):,} test images, {recipe.epochs} "
+                f"{'epoch' if recipe.epochs == 1 else 'epochs'} on {_where(place)}",
+                highlight=False,
+            )
+            with _shown(console, recipe.epochs) as (on_step, on_epoch):
+                records = fit(
+                    model,
+                    images,
+                    recipe,
+                    device=device,
+                    folder=folder,
+                    arguments=arguments,
+                    resume=resume,
+                    compile=compile_,
+                    graph=graph,
+                    tensorboard=tensorboard,
+                    on_step=on_step,
+                    on_epoch=on_epoch,
+                )
+            rows = {"test accuracy": f"{records[-1].test_accuracy:.2%} on {images.name}"}
+            if recipe.flip != "no":
+                tensors = prepare(images, place)
+                test = tensors.test_images, tensors.test_labels
+                mirrored = accuracy(model, *test, flip=True)
+                rows["with mirror images"] = f"{mirrored:.2%}, scores averaged"
+
+    rows |= {
+        "parameters": f"{sum(layer.trainable for layer in network):,}",
+        "MACs": f"{total(network).macs:,} for one image",
+        "time": f"{perf_counter() - started:,.1f} s",
+        "checkpoint": str(folder / CHECKPOINT),
+        "metrics": str(folder / METRICS),
+    }
+    results = Table.grid(padding=(0, 2))
+    results.add_column()
+    results.add_column(overflow="fold")
+    for name, value in rows.items():
+        results.add_row(name, value)
+    console.print(results)
+
+
+def _where(place: torch.device) -> str:
+    together = processes.count()
+    return place.type if together == 1 else f"{together} processes, {place.type}"
+
+
+@contextmanager
+def _shown(
+    console: Console, epochs: int
+) -> Iterator[tuple[Callable[[StepProgress], None], Callable[[EpochRecord], None]]]:
+    """A bar that moves with each step, and a line for each epoch: what to call for them."""
+    columns = (
+        TextColumn(f"epoch {{task.fields[epoch]}}/{epochs}"),
+        BarColumn(bar_width=20),
+        TextColumn(
+            "loss {task.fields[loss]}  accuracy {task.fields[accuracy]}  "
+            "{task.fields[speed]} images/s"
+        ),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, epoch=1, loss="-", accuracy="-", speed="-")
+
+        def on_step(now: StepProgress) -> None:
+            bar.update(
+                task,
+                total=epochs * now.steps,
+                completed=(now.epoch - 1) * now.steps + now.step,
+                epoch=now.epoch,
+                loss=f"{now.train_loss:.3f}",
+                accuracy=f"{now.train_accuracy:.1%}",
+                speed=f"{now.images_per_second:,.0f}",
+            )
+
+        def on_epoch(record: EpochRecord) -> None:
+            console.print(
+                f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
+                f"test loss {record.test_loss:.3f}  test accuracy {record.test_accuracy:7.2%}  "
+                f"{record.images_per_second:>9,.0f} images/s",
+                highlight=False,
+            )
+
+        yield on_step, on_epoch
+
+
+def _out_folder(out: Path | None, name: str, overwrite: bool, resume: bool) -> Path:
+    """Choose where results go: an earlier run's are replaced only if that was asked for."""
+    if resume:
+        if out is None or not out.is_dir() or overwrite:
+            raise TrainingError(
+                "--resume goes on with an earlier run: expected --out with the folder of that run, "
+                "and no --overwrite"
+            )
+        return out
+    if out is None:
+        numbered = (Path("runs", name if n == 1 else f"{name}-{n}") for n in range(1, 10**6))
+        return next(folder for folder in numbered if not folder.exists())
+    held = [name for name in (CHECKPOINT, METRICS) if (out / name).exists()]
+    if held and not overwrite:
+        raise TrainingError(
+            f"{out} holds {' and '.join(held)} of an earlier run: "
+            f"add --resume to go on with it, name another --out, or add --overwrite to replace it"
+        )
+    return out
