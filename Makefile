@@ -20,7 +20,7 @@ NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercis
 export OMP_NUM_THREADS ?= 2
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help book test notebooks site lab lint format clean browser always
+.PHONY: help book test notebooks results site lab lint format clean browser always
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
@@ -46,6 +46,9 @@ notebooks: $(READY)  ## execute and normalise the notebooks that changed (FORCE=
 # after a failure its memory is thrown away.
 site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebooks
 	@$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+
+results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
+	@$(BIN)/python tools/results.py
 
 lab: $(READY)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters

@@ -21,7 +21,7 @@ from dsconv_lib.train.images import augment, prepare
 from dsconv_lib.train.optimiser import SCHEDULES, make_optimiser, restore, set_rate
 from dsconv_lib.train.recipe import Recipe
 from dsconv_lib.train.records import METRICS, Board, EpochRecord, Progress, as_csv
-from dsconv_lib.train.step import Average, Recorded, Step, make_step
+from dsconv_lib.train.step import Average, Recorded, Step, compiled, make_step
 
 
 def fit(
@@ -107,7 +107,7 @@ def fit(
 
     with processes.together(model) as network:
         average = Average(model, run.tested, recipe.average) if recipe.average else None
-        forward = torch.compile(network) if compile else network
+        forward = compiled(network) if compile else network
         step = make_step(forward, run.optimiser, recipe.label_smoothing, after=average)
         if graph:
             step = Recorded(step)

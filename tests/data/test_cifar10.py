@@ -11,25 +11,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from photographs import encoded, table
 from PIL import Image
 from pyarrow import parquet
 
 from dsconv_lib.data import CIFAR10_CLASSES, DataError, load
 
 REAL_CIFAR10 = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
-
-
-def encoded(pixels: np.ndarray, image_format: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, image_format)
-    return buffer.getvalue()
-
-
-def table(contents: list[bytes | None], labels: list[int | None]) -> pa.Table:
-    images = [
-        {"bytes": content, "path": f"cat/{row:04}.png"} for row, content in enumerate(contents)
-    ]
-    return pa.table({"img": images, "label": pa.array(labels, pa.int64())})
 
 
 @pytest.fixture

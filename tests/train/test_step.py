@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dsconv_lib.train.step import Average, make_step
+from dsconv_lib.train.step import Average, compiled, make_step
 
 
 def test_a_step_moves_the_weights_against_the_slope() -> None:
@@ -74,3 +78,43 @@ def test_the_average_follows_weights_that_stand_still(keep: float) -> None:
     for _ in range(5):
         update()
     assert (average.weight - model.weight).item() == pytest.approx(distance * keep**5, rel=1e-4)
+
+
+def test_a_compiled_network_computes_the_same() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())
+    twin = copy.deepcopy(network)
+    x = torch.randn(4, 1, 5, 5)
+    # This backend traces the network, forward and backward, and needs no compiler for C++.
+    fast = compiled(network, backend="aot_eager")(x)
+    torch.testing.assert_close(fast, twin(x))
+    fast.sum().backward()
+    twin(x).sum().backward()
+    for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_without_a_compiler_it_says_so(tmp_path: Path) -> None:
+    script = """
+import torch
+from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.train.step import compiled
+try:
+    compiled(torch.nn.Conv2d(1, 2, 3))(torch.ones(1, 1, 5, 5))
+except TrainingError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={
+            **os.environ,
+            "CXX": str(tmp_path / "none"),
+            "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert done.stdout.startswith("torch.compile cannot build this network here (InvalidCxxCompil")
+    assert done.stdout.endswith("needs a C++ compiler; train without it\n")
