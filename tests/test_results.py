@@ -92,7 +92,7 @@ def test_the_small_version_says_so_and_is_not_repeated(noise: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("change", ["epochs=3", '{"epoch": 3}', "[]", "3"])
 def test_a_change_that_cannot_be_read(change: str) -> None:
-    with pytest.raises(TrainingError, match="--change .*: expected (JSON|an object)"):
+    with pytest.raises(TrainingError, match=r"--change .*: expected (JSON|an object)"):
         results._changes(change)
 
 

@@ -107,6 +107,7 @@ def train_into(
     folder: Path, seed: int, data: Path | None, settings: Mapping[str, Any], device: str
 ) -> float:
     """Train the separable network, or go on with it, and return its test accuracy."""
+    torch.set_num_threads(settings["threads"])
     images = load("cifar10", data)
     images = images.subset(settings["subset"]) if settings["subset"] else images
     arguments = NETWORKS["cifar10"] | {"alpha": settings["alpha"]}
@@ -176,6 +177,7 @@ def main(
         settings = dict(SMALL if in_small else FULL)
         named = {key: settings.pop(key) for key in ("epochs", "batch_size") if key in settings}
         settings["recipe"] = replace(RECIPES["cifar10"], **(named | _changes(change)))
+        settings["threads"] = torch.get_num_threads()
         settings["fuse"] = place.type == "cuda" if fuse is None else fuse
         images = load("cifar10", data)
         if settings["subset"]:
