@@ -1,4 +1,4 @@
-"""The command line: `dsconv train`, `dsconv cost` and `dsconv bench`."""
+"""The command line: `dsconv train`, `dsconv cost`, `dsconv bench` and `dsconv release`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from dsconv_lib.models import (
     xception_layers,
 )
 from dsconv_lib.models.mobilenet_v1 import Stem
+from dsconv_lib.release import release_command
 from dsconv_lib.spec import SpecError
 
 CONVENTION = (
@@ -79,6 +80,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("release")(release_command)
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes a GPU if there is one.")
 ]

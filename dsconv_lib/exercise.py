@@ -38,7 +38,8 @@ class Question:
 
     `function` is the name the student's function must have; it is called with each case as keyword
     arguments, and right if it returns what `reference` returns. `points` are shared out equally
-    over the cases. `hints` unfold one at a time.
+    over the cases. `hints` unfold one at a time. `shape` says what decides the answer's shape, for
+    whoever gets it wrong.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Question:
     reference: Callable[..., Any]
     rtol: float = 1e-6
     atol: float = 1e-9
+    shape: str = ""
     hints: Sequence[str] = ()
     mistakes: Sequence[Mistake] = ()
 
@@ -62,10 +64,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """The questions of one chapter, by name, in the order of the notebook."""
+    """The questions of one chapter, by name, in the order of the notebook.
+
+    `written` has the points of each answer that is marked by hand, by its name.
+    """
 
     name: str
     questions: dict[str, Question] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
 
 
 def question(
@@ -89,18 +95,22 @@ def question(
 def load(folder: str | Path) -> Exercise:
     """Read the questions of the exercise in a folder, from its questions.py.
 
+    Each `Question` there is one; `WRITTEN`, if it is there, is the points of the written answers.
+
     Raises:
         ExerciseError: if there is no such file, or two questions share a name or a function.
     """
     path = Path(folder) / "questions.py"
     if not path.is_file():
         raise ExerciseError(f"{path} is not there: expected the folder of an exercise")
-    found = [each for each in runpy.run_path(str(path)).values() if isinstance(each, Question)]
-    for names in ([each.name for each in found], [each.function for each in found]):
-        for each in names:
-            if names.count(each) > 1:
+    names = runpy.run_path(str(path))
+    found = [each for each in names.values() if isinstance(each, Question)]
+    written: dict[str, int] = names.get("WRITTEN", {})
+    for taken in ([*(each.name for each in found), *written], [each.function for each in found]):
+        for each in taken:
+            if taken.count(each) > 1:
                 raise ExerciseError(f"{path} has {each!r} twice: expected each name once")
-    return Exercise(Path(folder).resolve().name, {each.name: each for each in found})
+    return Exercise(Path(folder).resolve().name, {each.name: each for each in found}, written)
 
 
 def same(answer: object, expected: object, *, rtol: float, atol: float) -> bool:
