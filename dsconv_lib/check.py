@@ -126,8 +126,7 @@ def _recognise(question: Question, trials: Sequence[Trial]) -> str | None:
         if all(made) and any(trial.error is None for trial in trials):
             return mistake.message
     first = next(trial for trial in trials if not trial.right)
-    # One number can be hit by chance; an array of several cannot.
-    if first.error is None and np.size(first.expected) > 2:
+    if first.error is None and _telling(first.expected):
         for mistake in question.mistakes:
             if _made(question, mistake, first):
                 return mistake.message
@@ -140,7 +139,26 @@ def _made(question: Question, mistake: Mistake, trial: Trial) -> bool:
             wrong = mistake.wrong(**copy.deepcopy(trial.case))
     except Exception:  # where the mistake leads to an error, whoever makes it gets one too
         return trial.error is not None
-    return trial.error is None and question.right(trial.answer, wrong)
+    with np.errstate(all="ignore"):
+        return trial.error is None and question.right(_with_marks(trial.answer), _with_marks(wrong))
+
+
+def _telling(value: object) -> bool:
+    """One number can be hit by chance; an array of several cannot."""
+    if isinstance(value, (tuple, list)):
+        return any(map(_telling, value))
+    return isinstance(value, np.ndarray) and value.size > 2
+
+
+def _with_marks(value: Answer) -> Answer:
+    """The value with a large number for each NaN, so that two answers with the same NaNs agree."""
+    if isinstance(value, (tuple, list)):
+        return tuple(map(_with_marks, value))
+    if isinstance(value, (float, np.floating)):
+        return float(np.nan_to_num(value, nan=1e300))
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.nan_to_num(value.astype(float), nan=1e300)
+    return value
 
 
 def _what_came_out(question: Question, trial: Trial) -> list[str]:

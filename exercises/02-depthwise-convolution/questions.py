@@ -25,6 +25,12 @@ def padded_at_the_end(x, weight, stride, padding):
     return ops.depthwise(padded, weight, stride=stride)
 
 
+def size_from_stride_alone(x, weight, stride, padding):
+    """The right number of outputs, and windows that lie one pixel apart."""
+    rows, columns = convolve(x, weight, stride, padding).shape[2:]
+    return convolve(x, weight, 1, padding)[:, :, :rows, :columns]
+
+
 def summed_over_channels(x, weight, stride, padding):
     y = convolve(x, weight, stride, padding)
     return np.broadcast_to(y.sum(axis=1, keepdims=True), y.shape).copy()
@@ -64,6 +70,10 @@ def summed_over_channels(x, weight, stride, padding):
         Mistake(
             "The stride is ignored: neighbouring outputs read windows that lie `stride` pixels apart.",
             lambda x, weight, stride, padding: convolve(x, weight, 1, padding),
+        ),
+        Mistake(
+            "The number of outputs is right, and their windows lie 1 pixel apart: window i begins at row i * stride.",
+            size_from_stride_alone,
         ),
         Mistake(
             "The stride is used along one direction only: it holds for rows and for columns.",

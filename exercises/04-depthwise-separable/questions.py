@@ -44,6 +44,13 @@ def with_other_order(x, depthwise_weight, pointwise_weight, stride, padding):
     return mixed(np.concatenate(parts, axis=1), pointwise_weight)
 
 
+def size_from_stride_alone(x, depthwise_weight, pointwise_weight, stride, padding):
+    """The right number of outputs, and windows that lie one pixel apart."""
+    arrays = x, depthwise_weight, pointwise_weight
+    rows, columns = separate(*arrays, stride, padding).shape[2:]
+    return separate(*arrays, 1, padding)[:, :, :rows, :columns]
+
+
 def pointwise_first(x, depthwise_weight, pointwise_weight, stride, padding):
     y = mixed(x, pointwise_weight)
     return ops.depthwise(y, depthwise_weight, stride=stride, padding=padding)
@@ -93,6 +100,10 @@ def padded_at_the_end(x, depthwise_weight, pointwise_weight, stride, padding):
             lambda x, depthwise_weight, pointwise_weight, stride, padding: separate(
                 x, depthwise_weight, pointwise_weight, 1, padding
             ),
+        ),
+        Mistake(
+            "The number of outputs is right, and their windows lie 1 pixel apart: window i begins at row i * stride.",
+            size_from_stride_alone,
         ),
         Mistake(
             "The stride is used along one direction only: it holds for rows and for columns.",
