@@ -57,18 +57,16 @@ def test_a_constant_loses_marks(name, question):
 def test_mistakes_tell_themselves_apart(name, question):
     messages = [mistake.message for mistake in question.mistakes]
     assert len(set(messages)) == len(messages)
-    for number, one in enumerate(question.mistakes):
-        for other in question.mistakes[:number]:
-            for seed in range(3):
-                outcomes = [
-                    (outcome(one.wrong, case), outcome(other.wrong, case))
-                    for case in question.draw(seed)
-                ]
-                agree = (
+    for seed in range(3):
+        cases = question.draw(seed)
+        outcomes = [[outcome(m.wrong, case) for case in cases] for m in question.mistakes]
+        for number, (one, ours) in enumerate(zip(messages, outcomes, strict=True)):
+            for other, theirs in zip(messages[:number], outcomes[:number], strict=True):
+                agree = [
                     a is b is None or (a is not None and b is not None and question.right(a, b))
-                    for a, b in outcomes
-                )
-                assert not all(agree), (one.message, other.message)
+                    for a, b in zip(ours, theirs, strict=True)
+                ]
+                assert not all(agree), (one, other)
 
 
 @each_question
