@@ -161,7 +161,7 @@ def notebooks(folder: Path) -> dict[str, dict[str, Any]]:
                 ),
             )
             student += [head, _code(body, without_solution(source, question.function), ()), check]
-            solution += [head, _code(body, with_solution(source), ("hide-input",)), check]
+            solution += [head, _solution(body, with_solution(source)), check]
         elif answer is not None:
             name = answer[1]
             if name not in exercise.written:
@@ -170,7 +170,13 @@ def notebooks(folder: Path) -> dict[str, dict[str, Any]]:
                 )
             missing.discard(name)
             points = f"{answer[0]}\n\n*{_points(exercise.written[name])}, marked by hand.*\n\n"
-            text = with_solution(source)[answer.end() :].strip()
+            text = source[answer.end() :].strip()
+            if not (text.startswith(BEGIN + "\n") and text.endswith("\n" + END)):
+                raise ExerciseError(
+                    f"{path}: expected nothing but a solution between {BEGIN} and {END} in the cell "
+                    f"{answer[0]!r}, and the question in the cell before it"
+                )
+            text = with_solution(text).strip()
             student.append(_markdown(f"answer-{name}", points + "Write your answer here."))
             folded = f"<details><summary>Show the answer</summary>\n\n{text}\n\n</details>"
             solution.append(_markdown(f"answer-{name}", points + folded))
@@ -287,6 +293,14 @@ def _code(name: str, source: str, tags: Sequence[str], *, folded: bool = False) 
         "outputs": [],
         "source": source.splitlines(keepends=True),
     }
+
+
+def _solution(name: str, source: str) -> dict[str, Any]:
+    """A code cell that is folded on the page."""
+    cell = _code(name, source, ("hide-input",))
+    prompts = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+    cell["metadata"]["mystnb"] = prompts
+    return cell
 
 
 def _notebook(cells: list[dict[str, Any]]) -> dict[str, Any]:

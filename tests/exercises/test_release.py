@@ -76,6 +76,10 @@ def test_written_answers_begin_with_their_name(folder):
         }
         for name, points in EXERCISES[folder.name].written.items():
             text = answers[f"answer-{name}"]
+            asked = "".join(
+                cells[[cell["id"] for cell in cells].index(f"answer-{name}") - 1]["source"]
+            )
+            assert len(asked.split()) > 20, "the question stands in the cell before"
             assert text.splitlines()[0] == f"### Answer: {name}"
             assert f"{points} points, marked by hand" in text
             assert ("Write your answer here." in text) == (notebook == "student.ipynb")
@@ -206,6 +210,9 @@ def test_written_answers_and_their_points_belong_together(folder):
     answer = "\n+++\n\n### Answer: %s\n\n### BEGIN SOLUTION\nBecause.\n### END SOLUTION\n"
     source.write_text(text + answer % "why-not")
     with pytest.raises(ExerciseError, match="expected its points in WRITTEN"):
+        release.notebooks(folder)
+    source.write_text(text + answer.replace("### BEGIN", "Why is it so?\n\n### BEGIN") % "why")
+    with pytest.raises(ExerciseError, match="the question in the cell before it"):
         release.notebooks(folder)
     source.write_text(text + answer % "why")
     made = release.notebooks(folder)
