@@ -81,6 +81,13 @@ def test_cases_are_small_vary_and_repeat(name, question):
 
 
 @each_question
+def test_the_grader_can_send_the_cases_and_read_the_answers(name, question):
+    for case in question.draw(0):
+        for value in [*case.values(), question.reference(**copy.deepcopy(case))]:
+            assert plain(value), value
+
+
+@each_question
 def test_hints_and_messages_are_sentences(name, question):
     assert question.hints
     for text in [*question.hints, *(mistake.message for mistake in question.mistakes)]:
@@ -101,6 +108,15 @@ def outcome(function, case):
             return function(**copy.deepcopy(case))
     except Exception:
         return None
+
+
+def plain(value):
+    """True for arrays of numbers, numbers, text, None, and tuples and lists of such."""
+    if isinstance(value, (tuple, list)):
+        return all(map(plain, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf"
+    return type(value) in (int, float, bool, str, type(None))
 
 
 def finite(value):
