@@ -39,7 +39,8 @@ test: $(READY) browser lint  ## style, types, a fresh build of the site, all tes
 	@# One after the other: a notebook that measures time should not share the machine.
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg $(NOTEBOOKS)
 
-notebooks: $(READY)  ## execute and normalise the notebooks that changed (FORCE=1: all of them)
+notebooks: $(READY)  ## make the exercises' notebooks, execute those that changed (FORCE=1: all of them)
+	@$(BIN)/dsconv release
 	@$(BIN)/python tools/notebooks.py $(if $(FORCE),--force)
 
 # Sphinx remembers a page it has warned about and would stay silent, and succeed, the second time:

@@ -1,6 +1,9 @@
-"""Sphinx extension of this book: takes out of the pages what they load and do not use."""
+"""Sphinx extension of this book: takes out of the pages what they load and do not use, and puts the
+students' notebooks beside the pages that link to them.
+"""
 
 import re
+import shutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -30,8 +33,18 @@ def drop_icon_script(app: Sphinx, exception: Exception | None) -> None:
         script.unlink()
 
 
+def copy_students_notebooks(app: Sphinx, exception: Exception | None) -> None:
+    """Copy each exercise's student.ipynb: a plain link, which works in Jupyter too, leads to it."""
+    if exception or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).glob("exercises/*/solution.html"):
+        name = page.with_name("student.ipynb").relative_to(app.outdir)
+        shutil.copyfile(Path(app.srcdir, name), Path(app.outdir, name))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; runs after the extensions that Jupyter Book itself loads."""
     drop_thebe(app)
     app.connect("build-finished", drop_icon_script)
+    app.connect("build-finished", copy_students_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

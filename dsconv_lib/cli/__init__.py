@@ -1,10 +1,11 @@
-"""The command line: `dsconv train`, `dsconv cost` and `dsconv bench`, a file each."""
+"""The command line, a file for each command."""
 
 import typer
 
 from dsconv_lib.cli.bench import bench_command
 from dsconv_lib.cli.cost import cost_command
 from dsconv_lib.cli.train import train_command
+from dsconv_lib.release import release_command
 
 app = typer.Typer(
     help="Depthwise-separable convolution: train it, count it, time it.",
@@ -16,3 +17,4 @@ app = typer.Typer(
 app.command("train")(train_command)
 app.command("cost")(cost_command)
 app.command("bench")(bench_command)
+app.command("release")(release_command)
