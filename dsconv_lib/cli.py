@@ -1,4 +1,4 @@
-"""The command line: `dsconv train`, `dsconv cost` and `dsconv bench`."""
+"""The command line: `dsconv train`, `cost` and `bench`, and `grade` and `review` for instructors."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from rich.table import Table
 from dsconv_lib import cost as costs
 from dsconv_lib import layers, timing, train
 from dsconv_lib.data import DataError, load
+from dsconv_lib.grading import commands as grading
 from dsconv_lib.models import (
     Layer,
     alexnet_layers,
@@ -82,6 +83,10 @@ app = typer.Typer(
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes a GPU if there is one.")
 ]
+
+
+app.command("grade")(grading.grade)
+app.command("review")(grading.review)
 
 
 @app.command("train")
