@@ -274,45 +274,39 @@ def _as_root() -> list[str]:
 
 def _mounts(python: str, site: Path, scratch: int) -> list[str]:
     """Make what is seen inside: Python, the system's shared libraries, NumPy, the worker."""
-    prefix = Path(sys.base_prefix)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     libraries = [Path(name) for name in ("/usr/lib", "/usr/lib64", "/lib", "/lib64")]
-    if prefix != Path("/usr"):
-        libraries.append(prefix / "lib")
-    arguments = []
+    if sys.base_prefix != "/usr":
+        libraries.append(Path(sys.base_prefix, "lib"))
+    mounts: list[list[str]] = []
     for library in libraries:
         if library.is_symlink():
-            arguments += ["--symlink", os.readlink(library), str(library)]
+            mounts.append(["--symlink", os.readlink(library), str(library)])
         elif library.is_dir():
-            arguments += ["--ro-bind", str(library), str(library)]
+            mounts.append(["--ro-bind", str(library), str(library)])
             # Whatever else is installed there is hidden: the reference may be among it.
             for pattern in (f"{version}/*-packages", "python3/*-packages"):
-                for packages in library.glob(pattern):
-                    arguments += _empty(packages)
-    for name in ("/etc/ld.so.cache", python):
-        if Path(name).exists():
-            arguments += ["--ro-bind", name, name]
-    for package in (site / "numpy", site / "numpy.libs"):
-        if package.exists():
-            arguments += ["--ro-bind", str(package), str(package)]
+                mounts += [_tmpfs(folder, 65536, "0555") for folder in library.glob(pattern)]
+    for path in (Path("/etc/ld.so.cache"), Path(python), site / "numpy", site / "numpy.libs"):
+        if path.exists():
+            mounts.append(["--ro-bind", str(path), str(path)])
     for name in ("worker.py", "protocol.py"):
-        arguments += ["--ro-bind", str(PACKAGE / name), f"/grader/dsconv_lib/grading/{name}"]
-    arguments += ["--dev", "/dev", *_tmpfs("/dev/shm", scratch), "--remount-ro", "/dev"]
-    arguments += [*_tmpfs(SCRATCH, scratch), "--remount-ro", "/"]
-    # The folders that lead there: bubblewrap would give them the rights of what is outside.
-    above = {
-        each for path in (prefix / "lib", Path(python), site / "numpy") for each in path.parents
-    }
-    dirs = [("--perms", "0755", "--dir", str(each)) for each in sorted(above)[1:]]
-    return [*(part for each in dirs for part in each), *arguments]
+        mounts.append(["--ro-bind", str(PACKAGE / name), f"/grader/dsconv_lib/grading/{name}"])
+    # The folders that lead to a mount: bubblewrap might let root alone go through them.
+    above = {str(parent) for mount in mounts for parent in Path(mount[-1]).parents} - {"/"}
+    folders = [["--perms", "0755", "--dir", each] for each in sorted(above)]
+    own = [
+        ["--dev", "/dev"],
+        _tmpfs("/dev/shm", scratch, "1777"),
+        ["--remount-ro", "/dev"],
+        _tmpfs(SCRATCH, scratch, "1777"),
+        ["--remount-ro", "/"],
+    ]
+    return [part for mount in (*folders, *mounts, *own) for part in mount]
 
 
-def _empty(folder: Path) -> list[str]:
-    return ["--perms", "0555", "--size", "65536", "--tmpfs", str(folder)]
-
-
-def _tmpfs(folder: str, size: int) -> list[str]:
-    return ["--perms", "1777", "--size", str(size), "--tmpfs", folder]
+def _tmpfs(folder: str | Path, size: int, permissions: str) -> list[str]:
+    return ["--perms", permissions, "--size", str(size), "--tmpfs", str(folder)]
 
 
 def _readable(data: bytes) -> int:
@@ -416,6 +410,7 @@ def probe(process: Process, limits: Limits, hidden: Iterable[str | Path] = ()) -
     with socket.create_server(("127.0.0.1", 0)) as server, tempfile.NamedTemporaryFile() as own:
         own.write(b"yours")
         own.flush()
+        os.fchmod(own.fileno(), 0o666)  # only the sandbox keeps others from it
         arguments = {
             "port": server.getsockname()[1],
             "parent": os.getpid(),
