@@ -130,10 +130,7 @@ def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | N
     console = _console()
     # The questions are tried here, whoever grades: a mistake in them is the instructor's.
     paper = batch.read(job)
-    book.begin(batch.assignment(job, paper, handed_in.others), handed_in.submissions)
-    count, waiting = len(handed_in.submissions), len(book.missing())
-    if waiting < count:
-        console.print(f"{count - waiting:,} of {count:,} are graded", highlight=False)
+    count = len(handed_in.submissions)
     columns = (
         TextColumn("grading"),
         BarColumn(bar_width=30),
@@ -142,6 +139,10 @@ def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | N
     )
     bar = Progress(*columns, console=console, transient=True)
     with batch.workers(job, jobs, dask) as (executor, at_a_time), bar:
+        book.begin(batch.assignment(job, paper, handed_in.others), handed_in.submissions)
+        waiting = len(book.missing())
+        if waiting < count:
+            console.print(f"{count - waiting:,} of {count:,} are graded", highlight=False)
         line = bar.add_task("", total=count, completed=count - waiting)
         problems = batch.grade(handed_in, book, job, executor, at_a_time, lambda: bar.advance(line))
     feedback.export(book)
@@ -158,7 +159,7 @@ def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | N
 def _seed(book: Gradebook, name: str, given: int | None, resume: bool) -> int:
     """Choose the seed: that of the marks there are, or the given one, or one drawn at random."""
     here = book.assignment
-    if here is None:
+    if here is None or (book.empty and not resume):
         return secrets.randbits(63) if given is None else given
     if not resume:
         raise GradingError(

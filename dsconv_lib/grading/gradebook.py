@@ -133,6 +133,13 @@ class Gradebook:
         name, seed, version, *rest = found
         return Assignment(name, seed, version, *(json.loads(each) for each in rest))
 
+    @property
+    def empty(self) -> bool:
+        """Whether no mark is here yet, of whatever assignment."""
+        tables = ("automatic", "manual")
+        counts = [self._data.execute(f"SELECT count(*) FROM {each}").fetchone() for each in tables]
+        return counts == [(0,), (0,)]
+
     def begin(self, assignment: Assignment, submissions: Sequence[Submission]) -> None:
         """Store the assignment and who handed in what; marks that are here stay."""
         name, seed, version, *lists = astuple(assignment)

@@ -14,7 +14,7 @@ from dsconv_lib.grading import GradingError
 MAX_BYTES = 20 << 20  # plots are stored in a notebook; one of this size holds nothing else
 MAX_CELLS = 1_000
 MAX_CELL = 200_000  # characters
-ANSWER = re.compile(r"\s*###\s+Answer:[ \t]*(?P<name>\S+)[ \t]*(?:\n|$)")
+ANSWER = re.compile(r"\s*###\s+Answer:[ \t]*(?P<name>\S+)[ \t\r]*(?:\n|$)")
 HEADING = re.compile(r"\s*#{1,6}\s")
 # What no answer needs: worth a look, worth no points off.
 UNUSUAL = re.compile(

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -92,7 +93,7 @@ class Class:
             try:
                 with self._zip.open(self._members[file]) as stream:
                     return stream.read(MAX_BYTES + 1)
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+            except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError):
                 return b""  # damaged or encrypted: marked as what it is, no notebook
         # Neither a link nor a pipe is followed, whatever it was when the folder was listed.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -83,6 +83,7 @@ def test_holes_are_found(tmp_path: Path) -> None:
     assert "sees processes" in holes(Weaker(plus("--proc", "/proc")))
     assert "knows SECRET" in holes(Weaker(plus("--setenv", "SECRET", "1")))
     library = str(Path(__file__).parents[2])
+    assert f"sees {os.__file__}" in holes(Sandbox(LIMITS), os.__file__)
     found = holes(Owner(plus("--ro-bind", library, library)), Path(__file__))
     assert f"sees {__file__}" in found
     assert "ops.py" in found
