@@ -46,8 +46,8 @@ class Paper:
         self.questions = [Prepared(each, seed) for each in exercise.questions.values()]
         self.written: dict[str, float] = runpy.run_path(str(file)).get("WRITTEN", {})
         automatic = {each.question.name: float(each.question.points) for each in self.questions}
-        if automatic.keys() & self.written.keys():
-            raise ExerciseError(f"{file} has a written answer named as a question: rename one")
+        for name in automatic.keys() & self.written.keys():
+            raise ExerciseError(f"{file} has {name!r} twice: expected each name once")
         self.points = automatic | {name: float(each) for name, each in self.written.items()}
         if not self.points:
             raise ExerciseError(f"{file} has no questions: expected at least one")
@@ -283,7 +283,7 @@ def _size(name: str, value: object) -> str:
         return f"{name} {'×'.join(map(str, value.shape)) or 'scalar'} {value.dtype.name}"
     if isinstance(value, (tuple, list)):
         return f"{name} ({', '.join(_size('', each).strip() for each in value)})"
-    return f"{name} {value}"
+    return f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
 
 
 def _difference(answer: object, expected: object) -> str:

@@ -121,6 +121,36 @@ def test_nothing_is_graded_twice(many: Path, undisturbed: dict[str, bytes]) -> N
     assert tables(out) == undisturbed
 
 
+def test_an_interrupted_run_ends_at_once_and_can_go_on(tmp_path: Path) -> None:
+    folder, out = tmp_path / "class", tmp_path / "marks"
+    folder.mkdir()
+    (folder / "ada.ipynb").write_bytes(notebook(GOOD))
+    (folder / "slow.ipynb").write_bytes(notebook(["import time\ntime.sleep(10_000)"]))
+    options = (str(folder), *OPTIONS, "--jobs", "2", "--out", str(out))
+    grader = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *options, "--cell-limit", "3600", "--total-limit", "3600"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while grader.poll() is None and not stored(out):
+        time.sleep(0.02)
+    grader.send_signal(signal.SIGINT)
+    assert grader.wait(timeout=60) != 0
+    assert gone(BYTES)
+    done(dsconv("grade", *options, "--cell-limit", "1", "--resume"))
+    assert len((out / "marks.csv").read_text().splitlines()) == 3
+
+
+def test_other_commands_do_not_wait_for_the_grader() -> None:
+    heavy = ("jinja2", "sqlite3", "distributed", "zipfile")
+    script = f"import sys; from dsconv_lib.grading import commands; print(*({heavy} & sys.modules.keys()))"
+    script = script.replace(str(heavy), str(set(heavy)))
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == ""
+
+
 @pytest.fixture
 def scheduler() -> Iterator[str]:
     """A scheduler and two workers, each a process of its own with one thread."""

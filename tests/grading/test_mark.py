@@ -54,7 +54,7 @@ def test_a_reference_that_changes_its_input_harms_nobody(tmp_path: Path) -> None
         (
             "WRITTEN = {'q': 1}\n"
             "@question('q', function='f', points=1, reference=lambda x: x)\ndef q(rng):\n    yield {'x': 1}\n",
-            "a written answer named as a question",
+            "has 'q' twice",
         ),
     ],
 )

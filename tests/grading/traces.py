@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def unique_memory() -> int:
-    """Give a limit of memory near 512 MiB that no other test process uses.
+    """Give a limit of memory, 512 MiB and a little, that no other test process uses.
 
     It stands in a worker's command line, which is how `processes` finds it.
     """
-    return (512 << 20) + 4096 * os.getpid()
+    return (512 << 20) + 4096 * (os.getpid() % 50_000)
 
 
 def processes(memory: int) -> list[str]:
