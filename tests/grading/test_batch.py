@@ -27,7 +27,7 @@ EXERCISES = Path(__file__).parent / "exercises"
 MEMORY = 512 + os.getpid() % 400  # MiB, as no other test process
 BYTES = MEMORY << 20
 OPTIONS = ("--assignment", "toy", "--exercises", str(EXERCISES), "--memory", str(MEMORY))
-QUICK = (*OPTIONS, "--call-limit", "2", "--cell-limit", "2", "--jobs", "2")
+QUICK = (*OPTIONS, "--call-limit", "3", "--cell-limit", "3", "--jobs", "2")
 # The command without torch, which `dsconv` imports for its others.
 COMMAND = "import typer; from dsconv_lib.grading import commands; typer.run(commands.grade)"
 
@@ -251,7 +251,7 @@ def test_written_answers_are_marked_by_hand(one: Path, tmp_path: Path) -> None:
     assert "ada,,,ada.ipynb,yes,3,,1,,,1.5,5.5,6,," in (out / "marks.csv").read_text()
     assert "Say how much." in next((out / "students").glob("ada-*.html")).read_text()
     # Graded again, with other questions: what was given by hand stays.
-    assert done(dsconv("grade", one, *QUICK, "--out", out, "--resume", "--call-limit", 3))
+    assert done(dsconv("grade", one, *QUICK, "--out", out, "--resume", "--call-limit", 4))
     assert ",1.5,5.5," in (out / "marks.csv").read_text()
 
 

@@ -20,7 +20,7 @@ from dsconv_lib.grading.sandbox import Limits
 from dsconv_lib.grading.submissions import Class
 
 TOY = Path(__file__).parent / "exercises" / "toy"
-LIMITS = Limits(call=2.0, cell=2.0, total=30.0, memory=unique_memory(), scratch=4 << 20)
+LIMITS = Limits(call=3.0, cell=5.0, total=60.0, memory=unique_memory(), scratch=4 << 20)
 
 
 @dataclass
