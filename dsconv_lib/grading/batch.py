@@ -20,7 +20,7 @@ from dsconv_lib.grading import GradingError
 from dsconv_lib.grading.gradebook import Assignment, Gradebook
 from dsconv_lib.grading.mark import Paper, Row, mark
 from dsconv_lib.grading.sandbox import Limits, Sandbox, preflight
-from dsconv_lib.grading.submissions import Class, Submission
+from dsconv_lib.grading.submissions import Class, Submission, digest
 
 LIBRARY = Path(__file__).parents[1]
 
@@ -43,10 +43,10 @@ class Job:
     @property
     def version(self) -> str:
         """A digest of the library, the questions and the limits: marks of one version agree."""
-        digest = hashlib.sha256(repr((self.name, self.questions, self.limits)).encode())
+        found = hashlib.sha256(repr((self.name, self.questions, self.limits)).encode())
         for path in sorted(LIBRARY.rglob("*.py")):
-            digest.update(path.relative_to(LIBRARY).as_posix().encode() + path.read_bytes())
-        return digest.hexdigest()[:12]
+            found.update(path.relative_to(LIBRARY).as_posix().encode() + path.read_bytes())
+        return found.hexdigest()[:12]
 
 
 def read(job: Job) -> Paper:
@@ -94,8 +94,10 @@ def task(raw: bytes, job: Job) -> Row:
     return mark(raw, here.paper, here.sandbox)
 
 
-def check(job: Job) -> str:
+def check(job: Job, version: str) -> str:
     """Try this machine; return what is wrong with it, or nothing."""
+    if job.version != version:
+        return "has another dsconv_lib than this machine: install the same"
     try:
         bench(job)
     except GradingError as error:
@@ -143,7 +145,15 @@ def grade(
     while True:
         # A few ahead, so that nobody waits; not all, so that a class need not fit into memory.
         while len(running) < 2 * workers and (each := next(waiting, None)) is not None:
-            running[executor.submit(task, handed_in.read(each.file), job)] = each
+            try:
+                raw = handed_in.read(each.file)
+                if digest(raw) != each.sha256:
+                    raise GradingError(f"{each.file} has changed since the class was listed")
+            except GradingError as problem:
+                problems.append(str(problem))
+                done()
+            else:
+                running[executor.submit(task, raw, job)] = each
         if not running:
             return problems
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -197,7 +207,7 @@ def _cluster(job: Job, address: str) -> Iterator[tuple[Executor, int]]:
     except (OSError, ValueError) as error:
         raise GradingError(f"no dask scheduler answers at {address}: {error}") from None
     with client:
-        for worker, problem in client.run(check, job).items():
+        for worker, problem in client.run(check, job, job.version).items():
             if problem:
                 raise GradingError(f"worker {worker}: {problem}")
         threads = sum(client.nthreads().values())

@@ -115,13 +115,20 @@ def review(
                 book.enter(entries)
                 console.print(f"{len(entries):,} marks entered", highlight=False)
             feedback.export(book)
-            if marks is None and here.written:
-                table = out / "review.csv"
-                table.write_text(feedback.review_table(here, book.results()), encoding="utf-8")
-                console.print(f"Answers: {out / 'review.html'}", highlight=False, soft_wrap=True)
-                console.print(f"Points to fill in: {table}", highlight=False, soft_wrap=True)
-            elif marks is None:
-                console.print(f"{here.name} has no written answers", highlight=False)
+            if marks is not None:
+                return
+            if not here.written:
+                raise GradingError(
+                    f"{here.name} has no written answers: there is nothing to review"
+                )
+            table = out / "review.csv"
+            if table.exists() and not book.holds(read_manual(table, book)):
+                raise GradingError(
+                    f"{table} has points that were not entered: add --marks {table}, or move it away"
+                )
+            table.write_text(feedback.review_table(here, book.results()), encoding="utf-8")
+            console.print(f"Answers: {out / 'review.html'}", highlight=False, soft_wrap=True)
+            console.print(f"Points to fill in: {table}", highlight=False, soft_wrap=True)
 
 
 def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | None) -> None:
@@ -139,6 +146,9 @@ def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | N
     )
     bar = Progress(*columns, console=console, transient=True)
     with batch.workers(job, jobs, dask) as (executor, at_a_time), bar:
+        before = book.assignment
+        if before is not None and not book.empty and before.version != job.version:
+            console.print("The library, the questions or the limits changed: all are graded again")
         book.begin(batch.assignment(job, paper, handed_in.others), handed_in.submissions)
         waiting = len(book.missing())
         if waiting < count:

@@ -172,6 +172,14 @@ class Gradebook:
                 [(name, *entry) for entry in entries],
             )
 
+    def holds(self, entries: Sequence[tuple[str, str, float, str]]) -> bool:
+        """Tell whether these marks have all been entered."""
+        manual = {each.submission.student: each.manual for each in self.results()}
+        return all(
+            manual[student].get(question) == (points, comment)
+            for student, question, points, comment in entries
+        )
+
     def results(self) -> list[Result]:
         """Read everybody's marks, in the order of the roster's names."""
         name = self._known().name

@@ -88,7 +88,11 @@ class Class:
         self.submissions = [self._latest(students[name]) for name in sorted(students)]
 
     def read(self, file: str) -> bytes:
-        """Read a file of the class, but no more of it than shows that it is too large."""
+        """Read a file of the class, but no more of it than shows that it is too large.
+
+        Raises:
+            GradingError: if it cannot be opened.
+        """
         if self._zip is not None:
             try:
                 with self._zip.open(self._members[file]) as stream:
@@ -97,10 +101,13 @@ class Class:
                 return b""  # damaged or encrypted: marked as what it is, no notebook
         # Neither a link nor a pipe is followed, whatever it was when the folder was listed.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        with os.fdopen(os.open(self._paths[file], flags), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                return b""
-            return stream.read(MAX_BYTES + 1)
+        try:
+            with os.fdopen(os.open(self._paths[file], flags), "rb") as stream:
+                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                    return b""
+                return stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise GradingError(f"{file} cannot be read: {error.strerror}") from None
 
     def _latest(self, found: list[Found]) -> Submission:
         latest = max(found, key=lambda each: each.order)
@@ -108,9 +115,9 @@ class Class:
         if len(found) > 1:
             name = PurePosixPath(latest.file).name
             notes.append(f"{len(found)} notebooks were handed in: the latest, {name}, was marked")
-        digest = hashlib.sha256(self.read(latest.file)).hexdigest()
+        sha256 = digest(self.read(latest.file))
         return Submission(
-            latest.student, latest.id, latest.system, latest.file, digest, latest.late, notes
+            latest.student, latest.id, latest.system, latest.file, sha256, latest.late, notes
         )
 
     def _in_folder(self) -> Iterator[Found]:
@@ -145,6 +152,11 @@ class Class:
                 continue
             self._members[member.filename] = member
             yield _identify(member.filename, member.date_time)
+
+
+def digest(raw: bytes) -> str:
+    """Give the SHA-256 of a file's bytes."""
+    return hashlib.sha256(raw).hexdigest()
 
 
 def _skipped(name: str) -> bool:

@@ -107,7 +107,7 @@ for where in ("/", "OUTSIDE", os.path.expanduser("~")):
 WRITE_OUTSIDE = """
 import os
 for path in ("OUTSIDE/canary", "OUTSIDE/TOKEN", "/tmp/TOKEN", "/TOKEN", "/dev/TOKEN", "~/TOKEN",
-             "/work/TOKEN", "../TOKEN", "/grader/dsconv_lib/grading/TOKEN", os.__file__):
+             "/srv/TOKEN", "../TOKEN", "/grader/dsconv_lib/grading/TOKEN", os.__file__):
     for action in (lambda path: open(path, "w").write("changed"), os.remove, os.mkdir,
                    lambda path: os.symlink("/", path), lambda path: os.chmod(path, 0)):
         try:

@@ -19,8 +19,9 @@ from traces import gone
 from typer import Typer
 from typer.testing import CliRunner
 
-from dsconv_lib.grading import commands
-from dsconv_lib.grading.gradebook import FILE
+from dsconv_lib.grading import batch, commands
+from dsconv_lib.grading.gradebook import FILE, opened
+from dsconv_lib.grading.submissions import Class
 
 COUNT = 40
 EXERCISES = Path(__file__).parent / "exercises"
@@ -213,6 +214,23 @@ def test_two_workers_of_a_cluster_give_the_same_marks(
     assert gone(BYTES)
 
 
+def test_a_file_that_changes_meanwhile_is_not_graded(one: Path, tmp_path: Path) -> None:
+    """It would be kept under the digest of another."""
+    everybody = Class(one)
+    (one / "ada.ipynb").write_bytes(notebook([]))
+    job = batch.Job("toy", (EXERCISES / "toy" / "questions.py").read_text(), seed=1)
+    with opened(tmp_path / "marks") as book, batch.workers(job, 1, None) as (executor, jobs):
+        book.begin(batch.assignment(job, batch.read(job), []), everybody.submissions)
+        problems = batch.grade(everybody, book, job, executor, jobs, lambda: None)
+        assert len(book.missing()) == 1
+    assert problems == ["ada.ipynb has changed since the class was listed"]
+
+
+def test_a_node_with_another_library_is_refused() -> None:
+    job = batch.Job("toy", (EXERCISES / "toy" / "questions.py").read_text(), seed=1)
+    assert "another dsconv_lib" in batch.check(job, "another")
+
+
 def test_a_scheduler_that_is_not_there(many: Path, tmp_path: Path) -> None:
     refused(
         dsconv("grade", many, *QUICK, "--out", tmp_path, "--dask", "nonsense://x"),
@@ -247,11 +265,15 @@ def test_written_answers_are_marked_by_hand(one: Path, tmp_path: Path) -> None:
     table = out / "review.csv"
     assert table.read_text() == "student,question,points,comment\nada,why,,\n"
     table.write_text("student,question,points,comment\nada,why,1.5,Say how much.\n")
+    refused(dsconv("review", "--out", out), "has points that were not entered: add --marks")
     assert "1 marks entered" in done(dsconv("review", "--out", out, "--marks", table))
     assert "ada,,,ada.ipynb,yes,3,,1,,,1.5,5.5,6,," in (out / "marks.csv").read_text()
+    done(dsconv("review", "--out", out))
+    assert table.read_text() == "student,question,points,comment\nada,why,1.5,Say how much.\n"
     assert "Say how much." in next((out / "students").glob("ada-*.html")).read_text()
     # Graded again, with other questions: what was given by hand stays.
-    assert done(dsconv("grade", one, *QUICK, "--out", out, "--resume", "--call-limit", 4))
+    text = done(dsconv("grade", one, *QUICK, "--out", out, "--resume", "--call-limit", 4))
+    assert "the limits changed: all are graded again" in text
     assert ",1.5,5.5," in (out / "marks.csv").read_text()
 
 
