@@ -174,11 +174,13 @@ def _distribution(results: Sequence[Result], most: float) -> list[tuple[str, int
 
 def _hardest(here: Assignment, results: Sequence[Result]) -> list[tuple[str, float]]:
     """Give the share of its points that each question earned, the smallest first."""
-    shares = {
-        name: statistics.fmean(each.score(name) for each in results) / most
-        for name, most in here.points.items()
-        if most
-    }
+    shares = {}
+    for name, most in here.points.items():
+        marked = [
+            each for each in results if name in each.manual or each.automatic(name) is not None
+        ]
+        if marked and most:
+            shares[name] = statistics.fmean(each.score(name) for each in marked) / most
     return sorted(shares.items(), key=lambda each: each[1])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from dsconv_lib.exercise import ExerciseError, Question, load
 from dsconv_lib.grading import GradingError, notebook
-from dsconv_lib.grading.protocol import ProtocolError, UnsupportedError, encode
+from dsconv_lib.grading.protocol import MAX_ARRAYS, ProtocolError, UnsupportedError, encode
 from dsconv_lib.grading.sandbox import STARTING, Died, Process, Sandbox
 
 FAILURES = 3  # told of one question
@@ -68,12 +68,19 @@ class Prepared:
                 tree = {name: encode(value, arrays) for name, value in case.items()}
                 self.sizes.append(", ".join(_size(name, value) for name, value in case.items()))
                 self.expected.append(question.reference(**case))
-                encode(self.expected[-1], [])  # what cannot be sent cannot be answered
+                # What cannot be sent cannot be answered.
+                answer: list[bytes] = []
+                encode(self.expected[-1], answer)
             except UnsupportedError as error:
                 raise ExerciseError(
                     f"question {question.name!r} has a case with a {error}: expected arrays, "
                     f"numbers, strings, None, and tuples or lists of them"
                 ) from None
+            if max(sum(map(len, each)) for each in (arrays, answer)) > MAX_ARRAYS:
+                raise ExerciseError(
+                    f"question {question.name!r} has a case of more than {MAX_ARRAYS >> 20} MiB: "
+                    f"make it smaller"
+                )
             self.sent.append((tree, b"".join(arrays)))
         if not self.sent:
             raise ExerciseError(f"question {question.name!r} draws no cases: expected at least one")

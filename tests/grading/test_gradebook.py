@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,18 @@ def test_pages_escape_everything(folder: Path) -> None:
     assert "mentions socket" in overview
     assert "report.pdf" in overview
     assert "Not graded yet: &lt;script" in overview
+
+
+def test_the_hardest_question_is_among_those_that_were_marked(folder: Path) -> None:
+    def shares() -> list[tuple[str, str]]:
+        page = (
+            (folder / "index.html").read_text().partition("hardest first")[2].partition("<h2>")[0]
+        )
+        return re.findall(r'row">(\w+)</th><td class="number">(\d+)%', page)
+
+    assert shares() == [("scale", "54"), ("size", "100")]  # (3 + 1.5 + 0.3333) / 9
+    enter(folder, "student,question,points\neve,why,0.5\n")
+    assert shares() == [("why", "25"), ("scale", "54"), ("size", "100")]
 
 
 def test_a_students_page(folder: Path) -> None:

@@ -52,6 +52,12 @@ def test_a_reference_that_changes_its_input_harms_nobody(tmp_path: Path) -> None
             "a case with a dict: expected arrays",
         ),
         (
+            "import numpy as np\n"
+            "@question('q', function='f', points=1, reference=lambda n: np.zeros(n))\n"
+            "def q(rng):\n    yield {'n': 9_000_000}\n",
+            "a case of more than 64 MiB",
+        ),
+        (
             "WRITTEN = {'q': 1}\n"
             "@question('q', function='f', points=1, reference=lambda x: x)\ndef q(rng):\n    yield {'x': 1}\n",
             "has 'q' twice",
