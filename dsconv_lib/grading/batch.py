@@ -29,8 +29,8 @@ LIBRARY = Path(__file__).parents[1]
 class Job:
     """All that a mark depends on, but for the submission: it can be sent to another machine.
 
-    `questions` is the text of the exercise's questions.py. `hidden` are paths that the sandbox is
-    proved not to show.
+    `questions` is the text of the exercise's questions.py, which must need no file beside it.
+    `hidden` are paths that the sandbox is proved not to show.
     """
 
     name: str
@@ -42,8 +42,8 @@ class Job:
 
     @property
     def version(self) -> str:
-        """A digest of the library, the questions and the limits: marks of one version agree."""
-        found = hashlib.sha256(repr((self.name, self.questions, self.limits)).encode())
+        """A digest of the library, the questions and how they run: marks of one version agree."""
+        found = hashlib.sha256(repr((self.name, self.questions, self.limits, self.unsafe)).encode())
         for path in sorted(LIBRARY.rglob("*.py")):
             found.update(path.relative_to(LIBRARY).as_posix().encode() + path.read_bytes())
         return found.hexdigest()[:12]

@@ -227,7 +227,7 @@ class Session:
                 raise LostError(self._over)
             self._process = self._start()
             for number, source in list(self.cells.items()):
-                problem = self._run(source, f"cell {number}", first=self._restarts == 0)
+                problem = self._run(source, f"code cell {number}")
                 if problem:
                     self._drop(number, problem)
                     break
@@ -244,7 +244,7 @@ class Session:
             self._until = monotonic() + self.sandbox.limits.total
         return process
 
-    def _run(self, source: str, name: str, *, first: bool) -> str:
+    def _run(self, source: str, name: str) -> str:
         """Run a cell; say what was wrong if the process did not survive it."""
         assert self._process is not None
         limit = self.sandbox.limits.cell
@@ -256,8 +256,9 @@ class Session:
         except Died as error:
             self.suspicious.append(f"{name} {error}")
             return str(error)
-        if first and reply.get("problems") == ["SyntaxError"]:
-            self.notes.append(f"{name} is not Python: it was left out")
+        note = f"{name} is not Python: it was left out"
+        if reply.get("problems") == ["SyntaxError"] and note not in self.notes:
+            self.notes.append(note)
         return ""
 
     def _drop(self, number: int, problem: str) -> None:
@@ -265,7 +266,7 @@ class Session:
         if self._over:
             return
         del self.cells[number]
-        self.notes.append(f"cell {number} {problem}: it was left out")
+        self.notes.append(f"code cell {number} {problem}: it was left out")
         self._restarts += 1
         if self._restarts > self.sandbox.limits.restarts:
             self._over = f"more than {self.sandbox.limits.restarts} cells ended the process"

@@ -151,6 +151,11 @@ HONEST: dict[str, Case] = {
         FULL,
     ),
     "syntax_error": Case([*GOOD[:2], "def broken(:\n    pass", SIZE], FULL, "cell 3 is not Python"),
+    "syntax_error_and_loop": Case(
+        ["def broken(:\n    pass", *scale_that("while True:\n    pass")],
+        (0, 1),
+        "cell 1 is not Python",
+    ),
     "plots": Case(
         [
             "import matplotlib.pyplot as plt\nimport numpy as np",

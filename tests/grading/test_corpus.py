@@ -103,6 +103,11 @@ def test_each_gets_what_it_deserves(graded: Graded, name: str) -> None:
     assert result.marks["written"] == {"why": case.answers.get("why", "")}
 
 
+def test_a_note_is_made_once(graded: Graded) -> None:
+    notes = graded.results["syntax_error_and_loop"].notes
+    assert notes == ["code cell 1 is not Python: it was left out"]
+
+
 def test_nobody_stops_the_batch(graded: Graded) -> None:
     assert graded.problems == []
     assert graded.results.keys() == CASES.keys()
