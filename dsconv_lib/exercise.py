@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from dsconv_lib.errors import UserError
+
 PUBLIC_SEED = 0  # of the cases a student sees; those of the marks come from the instructor's seed
 
 Case = dict[str, Any]
 Cases = Callable[[np.random.Generator], Iterable[Case]]
 
 
-class ExerciseError(ValueError):
+class ExerciseError(UserError, ValueError):
     """An exercise that cannot be read or makes no sense; the message says what to do."""
 
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dsconv_lib.cli.console import one_line_errors
 from dsconv_lib.exercise import Exercise, ExerciseError, Question, load
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -80,13 +81,10 @@ def release_command(
     folder: Annotated[Path, typer.Option(help="Where the exercises are.")] = Path("exercises"),
 ) -> None:
     """Make student.ipynb and solution.ipynb from an exercise's source.md."""
-    try:
+    with one_line_errors():
         for name in names or sorted(path.parent.name for path in folder.glob("*/source.md")):
             changed = write(folder / name)
             typer.echo(f"{name}: {', '.join(changed) or 'unchanged'}")
-    except ExerciseError as error:
-        typer.echo(f"dsconv: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 def write(folder: Path) -> list[str]:

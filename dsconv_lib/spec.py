@@ -15,12 +15,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dsconv_lib.errors import UserError
+
 Size = int | Sequence[int]
 Padding = int | Sequence[int] | Literal["same", "valid"]
 Array = NDArray[Any]
 
 
-class SpecError(ValueError):
+class SpecError(UserError, ValueError):
     """A size, an array or an argument that no convolution can have; the message says what would do."""
 
 

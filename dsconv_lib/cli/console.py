@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
-import torch
 import typer
 from rich.console import Console
 
-from dsconv_lib.data import DataError
-from dsconv_lib.spec import SpecError
-from dsconv_lib.train import CheckpointError, TrainingError
+from dsconv_lib.errors import UserError
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes a GPU if there is one.")
@@ -31,11 +28,15 @@ def one_line_errors() -> Iterator[None]:
     """Print an error the user can act on as one line, exit code 1; others keep a traceback."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        typer.echo(
-            "dsconv: the GPU's memory is full: give a smaller --batch-size or --batch", err=True
-        )
-        raise typer.Exit(1) from None
-    except (SpecError, DataError, CheckpointError, TrainingError) as error:
-        typer.echo(f"dsconv: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(1) from None
+    except UserError as error:
+        _end(str(error))
+    except RuntimeError as error:
+        # Known by its name: a command that needs no torch should not wait for it here.
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        _end("the GPU's memory is full: give a smaller --batch-size or --batch")
+
+
+def _end(message: str) -> NoReturn:
+    typer.echo(f"dsconv: {' '.join(message.split())}", err=True)
+    raise typer.Exit(1) from None

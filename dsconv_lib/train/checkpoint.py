@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dsconv_lib.errors import UserError
 from dsconv_lib.models import MobileNetV1
 from dsconv_lib.train.errors import TrainingError
 from dsconv_lib.train.recipe import Recipe
@@ -20,7 +21,7 @@ from dsconv_lib.train.recipe import Recipe
 CHECKPOINT = "checkpoint.pt"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A file that holds no checkpoint of this library; the message says what is wrong with it."""
 
 

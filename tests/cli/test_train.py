@@ -44,12 +44,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_help_names_the_commands() -> None:
     result = dsconv("--help")
     assert result.exit_code == 0
-    for command in ("train", "cost", "bench"):
+    for command in ("train", "cost", "bench", "grade", "review"):
         assert re.search(rf"^\W*{command}\s+\w", result.stdout, re.MULTILINE)
     assert "--install-completion" not in result.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "cost", "bench"])
+@pytest.mark.parametrize("command", ["train", "cost", "bench", "grade", "review"])
 def test_help_of_a_command(command: str) -> None:
     result = dsconv(command, "--help")
     assert result.exit_code == 0

@@ -1,0 +1,190 @@
+"""`dsconv grade` and `dsconv review`.
+
+Only what every command needs is imported here: `dsconv train` should not wait for a template engine.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dsconv_lib.cli.console import one_line_errors, open_console
+from dsconv_lib.grading import GradingError
+
+if TYPE_CHECKING:
+    from dsconv_lib.grading.batch import Job
+    from dsconv_lib.grading.gradebook import Gradebook
+    from dsconv_lib.grading.submissions import Class
+
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the gradebook is.")]
+
+
+def grade(
+    place: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder or zip file of notebooks.")
+    ],
+    assignment: Annotated[
+        str, typer.Option(metavar="NAME", help="The exercise: its folder's name.")
+    ],
+    out: Out,
+    exercises: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the exercises are.")
+    ] = Path("exercises"),
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**63 - 1, help="Draws the cases (at random, and stored)."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Submissions at a time (one for each core).")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on: grade what has no marks in --out yet.")
+    ] = False,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Grade on the workers of this scheduler.")
+    ] = None,
+    unsafe: Annotated[
+        bool,
+        typer.Option("--unsafe", help="Without a sandbox: submissions run with your own rights."),
+    ] = False,
+    call_limit: Annotated[float, typer.Option(min=0.1, help="Seconds for one call.")] = 10.0,
+    cell_limit: Annotated[float, typer.Option(min=0.1, help="Seconds for one cell.")] = 20.0,
+    total_limit: Annotated[float, typer.Option(min=1, help="Seconds for a submission.")] = 120.0,
+    memory: Annotated[int, typer.Option(min=512, help="MiB of address space.")] = 1024,
+) -> None:
+    """Grade the notebooks of a class: each in a sandbox, on cases that nobody has seen."""
+    with one_line_errors():
+        _need_jinja()
+        from dsconv_lib.grading.batch import Job, default_jobs
+        from dsconv_lib.grading.gradebook import opened
+        from dsconv_lib.grading.sandbox import Limits
+        from dsconv_lib.grading.submissions import Class
+
+        handed_in = Class(place)
+        folder = exercises / assignment
+        if not (folder / "questions.py").is_file():
+            known = sorted(each.parent.name for each in exercises.glob("*/questions.py"))
+            raise GradingError(
+                f"{folder} is no exercise: expected one of {', '.join(known) or 'none'}"
+            )
+        with opened(out) as book:
+            job = Job(
+                name=folder.resolve().name,
+                questions=(folder / "questions.py").read_text(encoding="utf-8"),
+                seed=_seed(book, folder.resolve().name, seed, resume),
+                limits=Limits(
+                    call=call_limit, cell=cell_limit, total=total_limit, memory=memory << 20
+                ),
+                unsafe=unsafe,
+                hidden=tuple(str(each.resolve()) for each in (folder, place, out)),
+            )
+            _grade(handed_in, book, job, jobs or default_jobs(), dask)
+
+
+def review(
+    out: Out,
+    marks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="Enter points from columns student, question, points, comment."
+        ),
+    ] = None,
+) -> None:
+    """Show the written answers side by side, and enter marks given by hand."""
+    with one_line_errors():
+        _need_jinja()
+        from dsconv_lib.grading import feedback
+        from dsconv_lib.grading.gradebook import FILE, opened, read_manual
+
+        if not (out / FILE).is_file():
+            raise GradingError(f"{out} has no marks: run dsconv grade first")
+        console = open_console()
+        with opened(out) as book:
+            here = book.assignment
+            if here is None:
+                raise GradingError(f"{out} has no marks: run dsconv grade first")
+            if marks is not None:
+                entries = read_manual(marks, book)
+                book.enter(entries)
+                console.print(f"{len(entries):,} marks entered", highlight=False)
+            feedback.export(book)
+            if marks is not None:
+                return
+            if not here.written:
+                raise GradingError(
+                    f"{here.name} has no written answers: there is nothing to review"
+                )
+            table = out / "review.csv"
+            if table.exists() and not book.holds(read_manual(table, book)):
+                raise GradingError(
+                    f"{table} has points that were not entered: add --marks {table}, or move it away"
+                )
+            table.write_text(feedback.review_table(here, book.results()), encoding="utf-8")
+            console.print(f"Answers: {out / 'review.html'}", highlight=False, soft_wrap=True)
+            console.print(f"Points to fill in: {table}", highlight=False, soft_wrap=True)
+
+
+def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | None) -> None:
+    from dsconv_lib.grading import batch, feedback
+
+    console = open_console()
+    # The questions are tried here, whoever grades: a mistake in them is the instructor's.
+    paper = batch.read(job)
+    count = len(handed_in.submissions)
+    columns = (
+        TextColumn("grading"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console, transient=True)
+    with batch.workers(job, jobs, dask) as (executor, at_a_time), bar:
+        before = book.assignment
+        if before is not None and not book.empty and before.version != job.version:
+            console.print("The library, the questions or the limits changed: all are graded again")
+        book.begin(batch.assignment(job, paper, handed_in.others), handed_in.submissions)
+        waiting = len(book.missing())
+        if waiting < count:
+            console.print(f"{count - waiting:,} of {count:,} are graded", highlight=False)
+        line = bar.add_task("", total=count, completed=count - waiting)
+        problems = batch.grade(handed_in, book, job, executor, at_a_time, lambda: bar.advance(line))
+    feedback.export(book)
+    console.print(f"{count - len(problems):,} submissions, seed {job.seed}", highlight=False)
+    console.print(f"Marks: {book.folder / 'marks.csv'}", highlight=False, soft_wrap=True)
+    console.print(f"Overview: {book.folder / 'index.html'}", highlight=False, soft_wrap=True)
+    if problems:
+        raise GradingError(
+            f"{len(problems)} of {count} could not be graded, add --resume to try them again: "
+            + "; ".join(problems[:5])
+        )
+
+
+def _seed(book: Gradebook, name: str, given: int | None, resume: bool) -> int:
+    """Choose the seed: that of the marks there are, or the given one, or one drawn at random."""
+    here = book.assignment
+    if here is None or (book.empty and not resume):
+        return secrets.randbits(63) if given is None else given
+    if not resume:
+        raise GradingError(
+            f"{book.folder} holds marks of {here.name!r}: add --resume to go on with them, or name "
+            f"another --out"
+        )
+    if here.name != name:
+        raise GradingError(f"{book.folder} holds marks of {here.name!r}: name another --out")
+    if given not in (None, here.seed):
+        raise GradingError(
+            f"--seed {given}: the marks in {book.folder} were drawn with {here.seed}; leave --seed "
+            f"out, or name another --out"
+        )
+    return here.seed
+
+
+def _need_jinja() -> None:
+    try:
+        import jinja2  # noqa: F401
+    except ImportError:
+        raise GradingError("grading needs jinja2: pip install 'dsconv-lib[grading]'") from None

@@ -1,0 +1,160 @@
+"""Time `dsconv grade` against nbgrader on the same class.
+
+``python tools/grading_bench.py NBGRADER results/grading.json`` where NBGRADER is the bin folder of a virtual
+environment that has nbgrader, numpy and ipykernel. Not part of the build: requirements.txt does not name nbgrader.
+
+Both grade the same notebooks: two NumPy functions, five cases. In nbgrader's the cases stand in the notebook's
+test cells, as it wants them; `dsconv grade` does not look at those.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+STUDENTS = 300
+FEWER = 30  # that nbgrader grades: it is slower
+ROUNDS = 2
+QUESTIONS = """
+import numpy as np
+from dsconv_lib.exercise import question
+
+@question("scale", function="scale", points=3, reference=lambda x, weight: x * weight[:, None, None])
+def scale(rng):
+    for size in (1, 4, 6):
+        yield {"x": rng.normal(size=(3, size, size)), "weight": rng.normal(size=3)}
+
+@question("size", function="out_size", points=2, reference=lambda n, k: n - k + 1)
+def size(rng):
+    for k in (3, 5):
+        yield {"n": int(rng.integers(8, 99)), "k": k}
+"""
+SCALE = "def scale(x, weight):\n    return x * weight[:, None, None]"
+SIZE = "def out_size(n, k):\n    return n - k + 1"
+TEST_SCALE = """rng = np.random.default_rng(0)
+for size in (1, 4, 6):
+    x, weight = rng.normal(size=(3, size, size)), rng.normal(size=3)
+    np.testing.assert_allclose(scale(x, weight), x * weight[:, None, None])"""
+TEST_SIZE = """for n, k in ((8, 3), (50, 5)):
+    assert out_size(n, k) == n - k + 1"""
+
+
+def notebook() -> str:
+    """Write a student's notebook, with the metadata that nbgrader wants."""
+
+    def cell(source: str, name: str = "", points: int | None = None) -> dict[str, Any]:
+        marked: dict[str, Any] = {"schema_version": 3, "grade_id": name, "task": False}
+        marked |= {"grade": points is not None, "locked": points is not None}
+        marked |= {"solution": points is None, "cell_type": "code"}
+        if points is not None:
+            marked["points"] = points
+        metadata = {"nbgrader": marked} if name else {}
+        shared = {"id": name or "imports", "metadata": metadata, "source": source}
+        return {"cell_type": "code", "execution_count": None, "outputs": [], **shared}
+
+    cells = [
+        cell("import numpy as np"),
+        cell(SCALE, "scale"),
+        cell(TEST_SCALE, "test-scale", 3),
+        cell(SIZE, "size"),
+        cell(TEST_SIZE, "test-size", 2),
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+
+
+def ours(students: int) -> float:
+    """Grade so many with `dsconv grade`; return the seconds, and check the marks."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "exercises" / "toy").mkdir(parents=True)
+        (folder / "exercises" / "toy" / "questions.py").write_text(QUESTIONS, encoding="utf-8")
+        (folder / "class").mkdir()
+        for number in range(students):
+            (folder / "class" / f"s{number}.ipynb").write_text(notebook(), encoding="utf-8")
+        command = [sys.executable, "-m", "dsconv_lib", "grade", "class", "--assignment", "toy"]
+        seconds = timed([*command, "--out", "marks"], folder)
+        found = json.loads((folder / "marks" / "results.json").read_text(encoding="utf-8"))
+        assert [each["score"] for each in found["submissions"]] == [5.0] * students
+        return seconds
+
+
+def theirs(binaries: Path, students: int) -> float:
+    """Grade so many with nbgrader's autograde; return the seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        places = [folder / "source" / "toy"]
+        places += [folder / "submitted" / f"s{number}" / "toy" for number in range(students)]
+        for place in places:
+            place.mkdir(parents=True)
+            (place / "toy.ipynb").write_text(notebook(), encoding="utf-8")
+        (folder / "nbgrader_config.py").write_text(
+            f"c = get_config()\nc.CourseDirectory.root = {name!r}\n", encoding="utf-8"
+        )
+        timed([str(binaries / "nbgrader"), "generate_assignment", "toy"], folder)
+        seconds = timed([str(binaries / "nbgrader"), "autograde", "toy"], folder)
+        assert len(list((folder / "autograded").glob("*/toy/toy.ipynb"))) == students
+        return seconds
+
+
+def timed(command: list[str], folder: Path) -> float:
+    """Run a command in a folder; return the seconds that it took."""
+    # nbgrader starts programs of its environment by name.
+    path = f"{Path(command[0]).parent}:{os.environ['PATH']}"
+    started = perf_counter()
+    subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, env=os.environ | {"PATH": path}
+    )
+    return perf_counter() - started
+
+
+def main(binaries: str, out: str) -> None:
+    """Take turns, keep the quickest of each, and write what came out."""
+    nbgrader = Path(binaries).absolute()
+    load = os.getloadavg()[0]
+    rounds = [(ours(STUDENTS), theirs(nbgrader, FEWER)) for _ in range(ROUNDS)]
+    quickest, its_quickest = (min(times) for times in zip(*rounds, strict=True))
+    each, its_each = quickest / STUDENTS, its_quickest / FEWER
+    version = [str(nbgrader / "python"), "-c", "import nbgrader; print(nbgrader.__version__)"]
+    sandbox = [shutil.which("bwrap") or "bwrap", "--version"]
+    result = {
+        "what": "seconds to grade notebooks with two NumPy functions, five cases; the quickest of "
+        f"{ROUNDS} rounds in which the two take turns",
+        "command": "python tools/grading_bench.py NBGRADER results/grading.json",
+        "date": date.today().isoformat(),
+        "machine": f"CPU, {platform.machine()}, {os.cpu_count()} cores; others' load before: {load:.1f}",
+        "versions": {
+            "python": platform.python_version(),
+            "nbgrader": subprocess.check_output(version, text=True).strip(),
+            "bubblewrap": subprocess.check_output(sandbox, text=True).split()[-1],
+        },
+        "dsconv grade": {
+            "submissions": STUDENTS,
+            "at a time": os.cpu_count(),
+            "seconds": round(quickest, 1),
+            "seconds each": round(each, 3),
+            "all rounds": [round(mine, 1) for mine, _ in rounds],
+        },
+        "nbgrader autograde": {
+            "submissions": FEWER,
+            "at a time": 1,
+            "seconds": round(its_quickest, 1),
+            "seconds each": round(its_each, 3),
+            "all rounds": [round(its, 1) for _, its in rounds],
+        },
+        "times faster": round(its_each / each, 1),
+    }
+    Path(out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
