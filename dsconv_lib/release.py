@@ -16,11 +16,8 @@ import textwrap
 from collections.abc import Sequence
 from modulefinder import ModuleFinder
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from dsconv_lib.cli.console import one_line_errors
 from dsconv_lib.exercise import Exercise, ExerciseError, Question, load
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -72,19 +69,6 @@ def set_up():
 
 
 check = set_up()'''
-
-
-def release_command(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Folders of exercises; without any, all of them.")
-    ] = None,
-    folder: Annotated[Path, typer.Option(help="Where the exercises are.")] = Path("exercises"),
-) -> None:
-    """Make student.ipynb and solution.ipynb from an exercise's source.md."""
-    with one_line_errors():
-        for name in names or sorted(path.parent.name for path in folder.glob("*/source.md")):
-            changed = write(folder / name)
-            typer.echo(f"{name}: {', '.join(changed) or 'unchanged'}")
 
 
 def write(folder: Path) -> list[str]:

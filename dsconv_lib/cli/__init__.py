@@ -4,9 +4,9 @@ import typer
 
 from dsconv_lib.cli.bench import bench_command
 from dsconv_lib.cli.cost import cost_command
+from dsconv_lib.cli.grade import grade_command, review_command
+from dsconv_lib.cli.release import release_command
 from dsconv_lib.cli.train import train_command
-from dsconv_lib.grading import commands as grading
-from dsconv_lib.release import release_command
 
 app = typer.Typer(
     help="Depthwise-separable convolution: train it, count it, time it; make exercises, grade them.",
@@ -19,5 +19,5 @@ app.command("train")(train_command)
 app.command("cost")(cost_command)
 app.command("bench")(bench_command)
 app.command("release")(release_command)
-app.command("grade")(grading.grade)
-app.command("review")(grading.review)
+app.command("grade")(grade_command)
+app.command("review")(review_command)

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from corpus import GOOD, hand_in, notebook
 from traces import gone
-from typer import Typer
 from typer.testing import CliRunner
 
-from dsconv_lib.grading import batch, commands
+from dsconv_lib.cli import app
+from dsconv_lib.grading import batch
 from dsconv_lib.grading.gradebook import FILE, opened
 from dsconv_lib.grading.submissions import Class
 
@@ -29,12 +29,7 @@ MEMORY = 512 + os.getpid() % 400  # MiB, as no other test process
 BYTES = MEMORY << 20
 OPTIONS = ("--assignment", "toy", "--exercises", str(EXERCISES), "--memory", str(MEMORY))
 QUICK = (*OPTIONS, "--call-limit", "3", "--cell-limit", "3", "--jobs", "2")
-# The command without torch, which `dsconv` imports for its others.
-COMMAND = "import typer; from dsconv_lib.grading import commands; typer.run(commands.grade)"
-
-app = Typer()
-app.command("grade")(commands.grade)
-app.command("review")(commands.review)
+COMMAND = (sys.executable, "-m", "dsconv_lib", "grade")
 
 
 def dsconv(*arguments: object) -> Any:
@@ -95,9 +90,7 @@ def test_a_run_killed_three_times_ends_with_the_same_marks(
     before: list[tuple[int, str]] = []
     for count in (5, 15, 25):
         command = ["grade", str(many), *QUICK, "--out", str(out), "--seed", "7", "--resume"]
-        grader = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, *command[1:]], stdout=subprocess.DEVNULL
-        )
+        grader = subprocess.Popen([*COMMAND, *command[1:]], stdout=subprocess.DEVNULL)
         while grader.poll() is None and len(stored(out)) < count:
             time.sleep(0.02)
         assert grader.poll() is None, "it was done before it could be killed"
@@ -129,7 +122,7 @@ def test_an_interrupted_run_ends_at_once_and_can_go_on(tmp_path: Path) -> None:
     (folder / "slow.ipynb").write_bytes(notebook(["import time\ntime.sleep(10_000)"]))
     options = (str(folder), *OPTIONS, "--jobs", "2", "--out", str(out))
     grader = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *options, "--cell-limit", "3600", "--total-limit", "3600"],
+        [*COMMAND, *options, "--cell-limit", "3600", "--total-limit", "3600"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -144,7 +137,7 @@ def test_an_interrupted_run_ends_at_once_and_can_go_on(tmp_path: Path) -> None:
 
 def test_other_commands_do_not_wait_for_the_grader() -> None:
     script = (
-        "import sys; from dsconv_lib.grading import commands; "
+        "import sys; import dsconv_lib.cli; "
         "print({'jinja2', 'sqlite3', 'distributed'} & sys.modules.keys())"
     )
     found = subprocess.run(
@@ -207,9 +200,7 @@ def test_two_workers_of_a_cluster_give_the_same_marks(
         "--dask",
         scheduler,
     ]
-    result = subprocess.run(
-        [sys.executable, "-c", COMMAND, *command[1:]], capture_output=True, text=True
-    )
+    result = subprocess.run([*COMMAND, *command[1:]], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert tables(tmp_path) == undisturbed
     assert gone(BYTES)

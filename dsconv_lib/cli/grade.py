@@ -1,4 +1,4 @@
-"""`dsconv grade` and `dsconv review`.
+"""`dsconv grade` and `dsconv review`: marks for a class.
 
 Only what every command needs is imported here: `dsconv train` should not wait for a template engine.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the gradebook is.")]
 
 
-def grade(
+def grade_command(
     place: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder or zip file of notebooks.")
     ],
@@ -85,7 +85,7 @@ def grade(
             _grade(handed_in, book, job, jobs or default_jobs(), dask)
 
 
-def review(
+def review_command(
     out: Out,
     marks: Annotated[
         Path | None,
