@@ -6,13 +6,14 @@ Nothing is unpacked, and no name in a zip file is ever used as a path.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from dsconv_lib.grading import GradingError
@@ -151,7 +152,20 @@ class Class:
                 self.others.append(member.filename)
                 continue
             self._members[member.filename] = member
-            yield _identify(member.filename, member.date_time)
+        outer = _common_folders(self._members)
+        for name, member in self._members.items():
+            inner = "/".join(PurePosixPath(name).parts[outer:])
+            yield replace(_identify(inner, member.date_time), file=name)
+
+
+def _common_folders(names: Iterable[str]) -> int:
+    """How many folders all notebooks of a zip file lie in: those of the class, not of a student."""
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    if len(folders) < 2:
+        return 0
+    both = zip(min(folders), max(folders), strict=False)
+    common = itertools.takewhile(lambda pair: pair[0] == pair[1], both)
+    return len([part for part, _ in common if not MOODLE.fullmatch(part)])
 
 
 def digest(raw: bytes) -> str:

@@ -67,6 +67,31 @@ def test_canvas(tmp_path: Path, zipped: bool) -> None:
     assert found.read("curiemarie_101_9003_conv-2.ipynb") == PLAIN
 
 
+@pytest.mark.parametrize(
+    ("files", "students"),
+    [
+        (["class/ada.ipynb", "class/bob.ipynb"], ["ada", "bob"]),
+        (["a/b/ada/x.ipynb", "a/b/ada/y.ipynb", "a/b/bob/x.ipynb"], ["ada", "bob"]),
+        (["ada/x.ipynb", "bob/x.ipynb"], ["ada", "bob"]),
+        (
+            ["export/submission_1/x.ipynb", "export/submission_2/x.ipynb"],
+            ["submission_1", "submission_2"],
+        ),
+        (["ada/x.ipynb"], ["ada"]),
+        (
+            ["A B_7_assignsubmission_file_/x.ipynb", "A B_7_assignsubmission_file_/y.ipynb"],
+            ["A B (7)"],
+        ),
+    ],
+)
+def test_a_folder_around_the_class_in_a_zip_file_is_nobody(
+    tmp_path: Path, files: list[str], students: list[str]
+) -> None:
+    found = Class(write_zip(tmp_path / "a.zip", dict.fromkeys(files, PLAIN)))
+    assert list(seen(found)) == students
+    assert all(found.read(each.file) == PLAIN for each in found.submissions)
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_moodle(tmp_path: Path, zipped: bool) -> None:
     place = write_zip(tmp_path / "a.zip", MOODLE) if zipped else write(tmp_path / "a", MOODLE)
