@@ -154,7 +154,7 @@ class Class:
             self._members[member.filename] = member
         outer = _common_folders(self._members)
         for name, member in self._members.items():
-            inner = "/".join(PurePosixPath(name).parts[outer:])
+            inner = str(PurePosixPath(*PurePosixPath(name).parts[outer:]))
             yield replace(_identify(inner, member.date_time), file=name)
 
 
