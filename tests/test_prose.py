@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
 from dsconv_lib import cost, ops
+from dsconv_lib.cli import app
+from dsconv_lib.exercise import load
 from dsconv_lib.models import mobilenet_v1_layers, total
 
 ROOT = Path(__file__).parents[1]
@@ -108,3 +111,45 @@ def test_weights_carried_over_from_keras_and_back():
     exec(to_keras, names)
     for name, array in before.items():
         np.testing.assert_array_equal(names[name], array)
+
+
+GUIDE = (ROOT / "chapters" / "instructors.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_says_what_was_measured():
+    found = json.loads((ROOT / "results" / "grading.json").read_text())
+    ours = found["dsconv grade"]
+    assert f"{ours['submissions']} submissions" in GUIDE
+    assert f"took {ours['seconds']:.0f} s" in GUIDE
+    assert f"{found['times faster']:.0f} times as long" in GUIDE
+    assert ours["seconds"] < 60
+    assert found["times faster"] > 5
+
+
+def test_the_example_question_of_the_guide_works(tmp_path):
+    code = re.search(r"^```python\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)[1]
+    (tmp_path / "questions.py").write_text(code, encoding="utf-8")
+    exercise = load(tmp_path)
+    text = re.search(r"^````markdown\n(.*?)^````", GUIDE, re.DOTALL | re.MULTILINE)[1]
+    solution = re.search(r"{code-cell}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[1]
+    names = {}
+    exec(solution, names)
+    question = exercise.questions["macs"]
+    assert list(exercise.written) == ["why-no-kernel"]
+    for case in question.draw(seed=1):
+        expected = question.reference(**case)
+        assert question.right(names[question.function](**case), expected)
+        assert not question.right(question.mistakes[0].wrong(**case), expected)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "chapters/instructors.md"])
+def test_commands_in_the_pages_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    lines = re.findall(r"^\$ dsconv (\w+)(.*?)(?:#.*)?$", text, re.MULTILINE)
+    commands = get_command(app).commands
+    for name, options in lines:
+        known = {opt for parameter in commands[name].params for opt in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", options)) <= known, f"{page}: dsconv {name}{options}"
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^\$ make (\w+)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page}: make {target}"
