@@ -38,12 +38,15 @@ class Checks:
 
     exercise: Exercise
 
-    def __call__(self, name: str, function: object) -> None:
+    def __call__(self, name: str, function: object = None) -> None:
         """Run the public cases of a question and print what they say; never raises."""
         question = self.exercise.questions.get(name)
         if question is None:
             names = ", ".join(self.exercise.questions)
             print(f"There is no question {name!r} here: expected one of {names}.")
+            return
+        if function is None:
+            print(f'Your function is missing: type check("{name}", {question.function})')
             return
         print(diagnose(question, function))
 
@@ -191,7 +194,8 @@ def _difference(question: Question, answer: object, expected: object) -> str:
         return "It returns None: is a return statement missing?"
     if isinstance(expected, (tuple, list)):
         if not isinstance(answer, (tuple, list)):
-            return f"It returns {_kind(answer)}, expected {len(expected)} values."
+            pair = ", as in `return a, b`" if len(expected) == 2 else ""
+            return f"It returns {_kind(answer)}, expected {len(expected)} values{pair}."
         if len(answer) != len(expected):
             return f"It returns {len(answer)} values, expected {len(expected)}."
         for place, (ours, theirs) in enumerate(zip(answer, expected, strict=True), start=1):
@@ -262,7 +266,7 @@ def _shown(value: object) -> str:
     if isinstance(value, (bool, np.bool_, str)) or value is None:
         return repr(value.item() if isinstance(value, np.bool_) else value)
     if isinstance(value, (float, np.floating)):
-        return f"{float(value):.7g}"
+        return f"{float(value) + 0:.7g}"  # + 0 makes 0 of -0
     if isinstance(value, (int, np.integer)):
         return str(int(value))
     if isinstance(value, (tuple, list)):
@@ -278,7 +282,7 @@ def _kind(value: object) -> str:
 
 
 def _a(noun: str) -> str:
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+    return f"{'an' if noun.lower().startswith(('a', 'e', 'i', 'o', 'u', 'nd')) else 'a'} {noun}"
 
 
 def _listed(names: Sequence[str]) -> str:

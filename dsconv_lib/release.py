@@ -22,6 +22,7 @@ from dsconv_lib.exercise import Exercise, ExerciseError, Question, load
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANSWER = re.compile(r"^### Answer: (\S+)$", re.MULTILINE)
+LINK = re.compile(r"\[([^]]+)\]\(\.\./[^)]+\)")  # to another file of the course
 ROOT = Path(__file__).resolve().parents[1]
 
 FOR_STUDENTS = """\
@@ -168,15 +169,15 @@ def notebooks(folder: Path) -> dict[str, dict[str, Any]]:
             solution.append(both)
         elif number == 0:
             for cells_of, text, tags in (
-                (student, FOR_STUDENTS, ()),
-                (solution, FOR_READERS, ("remove-cell",)),
+                # The student's notebook is alone: a link to a file of the course leads nowhere.
+                (student, f"{_without_links(source)}\n\n{FOR_STUDENTS}", ()),
+                (solution, f"{source}\n\n{FOR_READERS}", ("remove-cell",)),
             ):
-                cells_of.append(_markdown("title", f"{source}\n\n{text}"))
+                cells_of.append(_markdown("title", text))
                 cells_of.append(_code("set-up", set_up, tags, folded=True))
         else:
-            both = _markdown(f"cell-{number:02}", source)
-            student.append(both)
-            solution.append(both)
+            student.append(_markdown(f"cell-{number:02}", _without_links(source)))
+            solution.append(_markdown(f"cell-{number:02}", source))
     if missing:
         raise ExerciseError(
             f"{path} lacks {', '.join(sorted(missing))}: expected a cell that defines the function of each "
@@ -225,6 +226,10 @@ def without_solution(source: str, function: str) -> str:
     if inside or stubs != 1:
         raise ExerciseError(f"{function}: expected one solution between {BEGIN} and {END}")
     return "\n".join(lines)
+
+
+def _without_links(text: str) -> str:
+    return LINK.sub(r"*\1*", text)
 
 
 def with_solution(source: str) -> str:

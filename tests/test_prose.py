@@ -12,6 +12,7 @@ from dsconv_lib import cost, ops
 from dsconv_lib.cli import app
 from dsconv_lib.exercise import load
 from dsconv_lib.models import mobilenet_v1_layers, total
+from dsconv_lib.release import notebooks
 
 ROOT = Path(__file__).parents[1]
 NOTATION = (ROOT / "chapters" / "notation.md").read_text(encoding="utf-8")
@@ -131,6 +132,8 @@ def test_the_example_question_of_the_guide_works(tmp_path):
     (tmp_path / "questions.py").write_text(code, encoding="utf-8")
     exercise = load(tmp_path)
     text = re.search(r"^````markdown\n(.*?)^````", GUIDE, re.DOTALL | re.MULTILINE)[1]
+    (tmp_path / "source.md").write_text(f"# A question\n\n+++\n\n{text}", encoding="utf-8")
+    assert set(notebooks(tmp_path)) == {"student.ipynb", "solution.ipynb"}
     solution = re.search(r"{code-cell}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[1]
     names = {}
     exec(solution, names)

@@ -58,12 +58,20 @@ def export(book: Gradebook) -> None:
             distribution=_distribution(results, shown["most"]),
             hardest=_hardest(here, results),
             median=statistics.median(each.total for each in results),
+            waiting_for=round(
+                max(
+                    (shown["most"] - each.marked(here.points) for each in results if each.marks),
+                    default=0.0,
+                ),
+                4,
+            ),
             **shown,
         ),
     )
     if here.written:
         review = pages.get_template("review.html")
-        _write(folder / "review.html", review.render(results=results, **shown))
+        to_fill_in = folder / "review.csv"
+        _write(folder / "review.html", review.render(results=results, table=to_fill_in, **shown))
 
 
 def review_table(here: Assignment, results: Iterable[Result]) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import io
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -84,6 +85,14 @@ class Result:
         """Points in all."""
         questions = {*self.manual, *(self.marks["questions"] if self.marks else ())}
         return round(sum(self.score(name) for name in questions), 4)
+
+    def marked(self, points: Mapping[str, float]) -> float:
+        """Points that could be had so far: those of questions that somebody has marked."""
+        return sum(
+            most
+            for name, most in points.items()
+            if name in self.manual or self.automatic(name) is not None
+        )
 
     @property
     def notes(self) -> list[str]:
@@ -259,7 +268,10 @@ def read_manual(file: Path, book: Gradebook) -> list[tuple[str, str, float, str]
     entries = []
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+            text = stream.read()
+            # In many countries a spreadsheet writes semicolons, and a comma in decimals.
+            local = ";" in text.partition("\n")[0]
+            rows = list(csv.DictReader(io.StringIO(text), delimiter=";" if local else ","))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise GradingError(f"{file} cannot be read: {error}") from None
     for line, row in enumerate(rows, start=2):
@@ -275,12 +287,13 @@ def read_manual(file: Path, book: Gradebook) -> list[tuple[str, str, float, str]
                 f"{file}, line {line}: question {question!r}: expected one of {', '.join(points)}"
             )
         try:
-            value = float(given)
+            value = float(given.replace(",", ".") if local else given)
         except ValueError:
             value = -1.0
         if not 0 <= value <= points[question]:
             raise GradingError(
-                f"{file}, line {line}: points {given!r}: expected 0 to {points[question]:g}"
+                f"{file}, line {line}: points {given!r}: expected 0 to {points[question]:g}, with a "
+                f"decimal point"
             )
         entries.append((students[student], question, value, row.get("comment") or ""))
     return entries

@@ -135,6 +135,14 @@ def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Row:
         questions = {each.question.name: _mark(each, session) for each in paper.questions}
     finally:
         session.close()
+    missing = [
+        found["failures"] and found["failures"][0]["problem"] == f"no function {each} was found"
+        for each, found in zip(
+            (each.question.function for each in paper.questions), questions.values(), strict=True
+        )
+    ]
+    if missing and all(missing):
+        notes.append(f"none of the functions of {paper.name} is here: is it another exercise's?")
     return {
         "questions": questions,
         "written": {name: submission.written.get(name, "") for name in paper.written},
@@ -252,7 +260,7 @@ class Session:
         except Died as error:
             self.suspicious.append(f"{name} {error}")
             return str(error)
-        note = f"{name} is not Python: it was left out"
+        note = f"{name} is not Python: it was left out{_beginning(source)}"
         if reply.get("problems") == ["SyntaxError"] and note not in self.notes:
             self.notes.append(note)
         return ""
@@ -261,8 +269,8 @@ class Session:
         self._end()
         if self._over:
             return
-        del self.cells[number]
-        self.notes.append(f"code cell {number} {problem}: it was left out")
+        source = self.cells.pop(number)
+        self.notes.append(f"code cell {number} {problem}: it was left out{_beginning(source)}")
         self._restarts += 1
         if self._restarts > self.sandbox.limits.restarts:
             self._over = f"more than {self.sandbox.limits.restarts} cells ended the process"
@@ -280,6 +288,12 @@ class Session:
         if self._process is not None:
             self.sandbox.end(self._process)
             self._process = None
+
+
+def _beginning(source: str) -> str:
+    """How a cell begins, so that its author finds it: Jupyter shows no numbers of cells."""
+    first = next((line.strip() for line in source.splitlines() if line.strip()), "")
+    return f" (it begins: {first[:40]})"
 
 
 def _size(name: str, value: object) -> str:

@@ -16,11 +16,17 @@ MAX_CELLS = 1_000
 MAX_CELL = 200_000  # characters
 ANSWER = re.compile(r"\s*###\s+Answer:[ \t]*(?P<name>\S+)[ \t\r]*(?:\n|$)")
 HEADING = re.compile(r"\s*#{1,6}\s")
+# What the notebook says in an answer's cell before anybody writes there.
+TEMPLATE = re.compile(
+    r"^\*\d+ points?, marked by hand\.\*$|^Write your answer here\.$", re.MULTILINE
+)
+# The cell that carries the checks, and with them the library: marking needs neither.
+SET_UP = "# @title Set up (run this cell first)\n"
 # What no answer needs: worth a look, worth no points off.
 UNUSUAL = re.compile(
     r"\b(?:ctypes|subprocess|socket|multiprocessing|os\.(?:_exit|fork\w*|exec\w*|kill\w*|system|write|read)"
     r"|sys\._getframe|gc\.get_(?:objects|referrers)|builtins|__builtins__|pickle|meta_path|path_hooks"
-    r"|dsconv_lib\.(?:grading|exercise)|/proc)\b"
+    r"|dsconv_lib(?:\.|\s+import\s+)(?:grading|exercise|ops|loops|cost)|/proc)\b"
 )
 
 
@@ -64,13 +70,14 @@ def read(raw: bytes) -> Notebook:
         if len(source) > MAX_CELL:
             raise NotebookError(f"a cell of more than {MAX_CELL:,} characters")
         if kind == "code":
-            code.append(source)
             answering = ""
+            if not source.startswith(SET_UP):
+                code.append(source)
         elif kind == "markdown":
             title = ANSWER.match(source)
             if title is not None:
                 answering = title["name"]
-                written[answering] = source[title.end() :].strip()
+                written[answering] = TEMPLATE.sub("", source[title.end() :]).strip()
             elif answering and not HEADING.match(source):
                 # An answer may go on in the next cell; a heading or code ends it.
                 written[answering] = f"{written[answering]}\n\n{source.strip()}".strip()

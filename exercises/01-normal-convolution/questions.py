@@ -222,6 +222,10 @@ def side(k):
     ],
     mistakes=[
         Mistake(
+            "The two numbers are in the other order: first the MACs.",
+            lambda **k: count(**k)[::-1],
+        ),
+        Mistake(
             "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
             lambda **k: (2 * count(**k)[0], count(**k)[1]),
         ),
@@ -342,7 +346,7 @@ def read_rows(in_size, kernel_size, stride):
             "The corner where lost rows and lost columns cross is counted twice.",
             lambda in_size, **k: 2 * in_size * (in_size - read_rows(in_size, **k)),
         ),
-        Mistake("No pixel is lost at stride 1, and at a larger one some are.", lambda **k: 0),
+        Mistake("No pixel is lost at stride 1. At a larger one some may be.", lambda **k: 0),
     ],
 )
 def unreads(rng):

@@ -62,6 +62,12 @@ def summed_over_channels(x, weight, stride, padding):
             summed_over_channels,
         ),
         Mistake(
+            "Each filter reads all channels, and they are summed: filter n reads channel n // multiplier alone.",
+            lambda x, weight, stride, padding: ops.standard(
+                x, np.repeat(weight, x.shape[1], axis=1), stride=stride, padding=padding
+            ),
+        ),
+        Mistake(
             "The channels are summed into one: in a depthwise convolution nothing is added up across channels.",
             lambda x, weight, stride, padding: convolve(x, weight, stride, padding).sum(
                 axis=1, keepdims=True
@@ -197,6 +203,10 @@ def side(in_size, kernel_size, stride, padding):
         "$D_G^2$ positions.",
     ],
     mistakes=[
+        Mistake(
+            "The two numbers are in the other order: first the MACs.",
+            lambda **k: count(**k)[::-1],
+        ),
         Mistake(
             "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
             lambda **k: (2 * count(**k)[0], count(**k)[1]),

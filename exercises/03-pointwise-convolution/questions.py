@@ -176,6 +176,10 @@ def count(in_channels, out_channels, height, width, stride, batch):
             lambda **k: (count(**k)[0], count(**k)[1] * k["batch"]),
         ),
         Mistake(
+            "The two numbers are in the other order: first the MACs.",
+            lambda **k: count(**k)[::-1],
+        ),
+        Mistake(
             "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
             lambda **k: (2 * count(**k)[0], count(**k)[1]),
         ),

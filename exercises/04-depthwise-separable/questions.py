@@ -274,6 +274,10 @@ def halves(k):
             ),
         ),
         Mistake(
+            "The two numbers are in the other order: first the MACs.",
+            lambda **k: count(**k)[::-1],
+        ),
+        Mistake(
             "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
             lambda **k: (2 * count(**k)[0], count(**k)[1]),
         ),
@@ -341,7 +345,7 @@ def needed(kernel_size, times):
             lambda kernel_size, times: needed(kernel_size, times) or times,
         ),
         Mistake(
-            "The depthwise half is left out: then N alone would have to be as large as the saving.",
+            "The pointwise half is left out: without it the saving would be N itself.",
             lambda kernel_size, times: None if kernel_size**2 <= times else times,
         ),
         Mistake(

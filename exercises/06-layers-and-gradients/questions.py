@@ -42,7 +42,8 @@ def unstrided(grad_output, x, kernel_size, stride, padding):
     shape="a gradient has the shape of what it belongs to, (M, 1, K, K)",
     hints=[
         "A weight is used at every output position of every image: $\\partial L / \\partial w_{m,u,v} = \\sum_k \\sum_{i,j} "
-        "\\delta_{k,m,i,j} \\, x_{k,m,\\,is+u-p,\\,js+v-p}$.",
+        "\\delta_{k,m,i,j} \\, x_{k,m,\\,is+u-p,\\,js+v-p}$. "
+        "$k$ counts the images.",
         "Pad first. Then tap $(u, v)$ reads the view that begins at row $u$ and column $v$ and takes every `stride`-th pixel, "
         "as many as there are outputs.",
         "`(grad_output * view).sum(axis=(0, 2, 3))` keeps the channel and adds up images, rows and columns.",
@@ -186,223 +187,6 @@ def pointwise_backward(rng):
         }
 
 
-# ---- Folding -------------------------------------------------------------------------------------
-
-
-def fold(weight, gamma, beta, mean, variance, eps):
-    scale = gamma / np.sqrt(variance + eps)
-    return weight * scale[:, None, None, None], beta - scale * mean
-
-
-def fold_with(scale, bias):
-    """A fold with another scale or another bias."""
-
-    def wrong(weight, gamma, beta, mean, variance, eps):
-        a = scale(gamma, variance, eps)
-        return weight * a[:, None, None, None], bias(a, beta, mean)
-
-    return wrong
-
-
-def right_scale(gamma, variance, eps):
-    return gamma / np.sqrt(variance + eps)
-
-
-def right_bias(a, beta, mean):
-    return beta - a * mean
-
-
-@question(
-    "fold",
-    function="fold",
-    points=3,
-    reference=fold,
-    shape="the folded weight has the shape of the weight, and the bias has one number for each filter",
-    hints=[
-        "Put $z = w * x$ into $\\gamma (z - \\mu) / \\sqrt{\\sigma^2 + \\varepsilon} + \\beta$ and sort: what multiplies $w * x$, and what is left?",
-        "The factor is $a_n = \\gamma_n / \\sqrt{\\sigma_n^2 + \\varepsilon}$, and the rest is $\\beta_n - a_n \\mu_n$.",
-        "Filter $n$ is `weight[n]`. `a.reshape(-1, 1, 1, 1)` lays $a_n$ on all its entries.",
-    ],
-    mistakes=[
-        Mistake(
-            "The square root is missing: BN divides by the standard deviation, not by the variance.",
-            fold_with(lambda gamma, variance, eps: gamma / (variance + eps), right_bias),
-        ),
-        Mistake(
-            "eps is outside of the root: it is added to the variance.",
-            fold_with(lambda gamma, variance, eps: gamma / (np.sqrt(variance) + eps), right_bias),
-        ),
-        Mistake(
-            "eps is left out.",
-            fold_with(lambda gamma, variance, eps: gamma / np.sqrt(variance), right_bias),
-        ),
-        Mistake(
-            "gamma is left out of the factor.",
-            fold_with(lambda gamma, variance, eps: 1 / np.sqrt(variance + eps), right_bias),
-        ),
-        Mistake(
-            "The mean is subtracted without the factor: BN multiplies after the subtraction.",
-            fold_with(right_scale, lambda a, beta, mean: beta - mean),
-        ),
-        Mistake(
-            "The mean is added: BN subtracts it.",
-            fold_with(right_scale, lambda a, beta, mean: beta + a * mean),
-        ),
-        Mistake(
-            "beta is multiplied by the factor: BN adds it at the end.",
-            fold_with(right_scale, lambda a, beta, mean: a * (beta - mean)),
-        ),
-        Mistake(
-            "The weight is not changed: the factor belongs to it, as to the bias.",
-            lambda weight, **k: (weight, fold(weight=weight, **k)[1]),
-        ),
-        Mistake(
-            "The factor lies along the wrong axis: the first axis of the weight counts the filters.",
-            lambda weight, gamma, beta, mean, variance, eps: (
-                weight * right_scale(gamma, variance, eps),
-                fold(weight, gamma, beta, mean, variance, eps)[1],
-            ),
-        ),
-    ],
-)
-def folds(rng):
-    for n, m, k, eps in [(3, 2, 3, 1e-5), (4, 1, 4, 1e-3), (2, 5, 1, 1e-1), (3, 3, 3, 1e-2)]:
-        yield {
-            "weight": rng.normal(size=(n, m, k, k)),
-            "gamma": rng.uniform(0.5, 2, size=n),
-            "beta": rng.normal(size=n) + 1,
-            "mean": rng.normal(size=n) + 2,
-            "variance": rng.uniform(0.05, 3, size=n),
-            "eps": eps,
-        }
-
-
-# ---- Batch normalisation -------------------------------------------------------------------------
-
-
-def batch_norm(x, gamma, beta, eps, *, axes=(0, 2, 3), ddof=0, inside=True):
-    mean = x.mean(axis=axes, keepdims=True)
-    variance = x.var(axis=axes, keepdims=True, ddof=ddof)
-    root = np.sqrt(variance + eps) if inside else np.sqrt(variance) + eps
-    return gamma[:, None, None] * (x - mean) / root + beta[:, None, None]
-
-
-@question(
-    "batch-norm",
-    function="batch_norm",
-    points=2,
-    reference=batch_norm,
-    shape="batch normalisation changes numbers and no shape",
-    hints=[
-        "The numbers of one channel are those of all images, rows and columns: `axis=(0, 2, 3)`.",
-        "`keepdims=True` leaves axes of length 1, so that mean and variance fit the input again. `gamma[:, None, None]` does the same for $\\gamma$.",
-    ],
-    mistakes=[
-        Mistake(
-            "Each image is normalised by itself: the mean of a channel is taken over the batch too.",
-            lambda **k: batch_norm(axes=(2, 3), **k),
-        ),
-        Mistake(
-            "All channels are normalised together: each channel has a mean and a variance of its own.",
-            lambda **k: batch_norm(axes=None, **k),
-        ),
-        Mistake(
-            "Each pixel is normalised by itself: the mean of a channel is taken over rows and columns too.",
-            lambda **k: batch_norm(axes=(0,), **k),
-        ),
-        Mistake(
-            "The mean is taken over the channels: that is another normalisation.",
-            lambda **k: batch_norm(axes=(1,), **k),
-        ),
-        Mistake(
-            "The variance is divided by the count less 1: batch normalisation divides by the count.",
-            lambda **k: batch_norm(ddof=1, **k),
-        ),
-        Mistake(
-            "eps is outside of the root: it is added to the variance.",
-            lambda **k: batch_norm(inside=False, **k),
-        ),
-        Mistake("eps is left out.", lambda eps, **k: batch_norm(eps=0.0, **k)),
-        Mistake(
-            "gamma and beta are left out.",
-            lambda gamma, beta, **k: batch_norm(
-                gamma=np.ones_like(gamma), beta=np.zeros_like(beta), **k
-            ),
-        ),
-    ],
-)
-def norms(rng):
-    for b, m, h, w, eps in [
-        (4, 3, 2, 3, 1e-1),
-        (2, 2, 4, 4, 1e-2),
-        (3, 3, 3, 3, 1e-1),
-        (6, 2, 1, 1, 1e-2),
-    ]:
-        yield {
-            "x": rng.normal(size=(b, m, h, w)) * 2 + 3 * np.arange(m)[:, None, None],
-            "gamma": rng.uniform(0.5, 2, size=m),
-            "beta": rng.normal(size=m) + 1,
-            "eps": eps,
-        }
-
-
-# ---- What a training step costs ------------------------------------------------------------------
-
-
-def step_macs(forward, frozen):
-    """Forward everywhere; both gradients, except the input's where nothing before it learns."""
-    learning = forward[frozen:]
-    return sum(forward) + 2 * sum(learning) - (learning[0] if learning else 0)
-
-
-@question(
-    "training-step",
-    function="training_step_macs",
-    points=2,
-    reference=step_macs,
-    hints=[
-        "For each layer that learns there are three numbers of the same size: forward, the gradient of its weight, and that of its input.",
-        "The gradient of a layer's input is only computed for the layer before it. Which layers that learn have none before them that does?",
-    ],
-    mistakes=[
-        Mistake(
-            "The first layer that learns does not need the gradient of its input: nothing before it learns.",
-            lambda forward, frozen: sum(forward) + 2 * sum(forward[frozen:]),
-        ),
-        Mistake(
-            "Backward costs twice the forward pass: a gradient for the weight and one for the input.",
-            lambda forward, frozen: sum(forward) + sum(forward[frozen:]),
-        ),
-        Mistake(
-            "The forward pass is missing.",
-            lambda forward, frozen: step_macs(forward, frozen) - sum(forward),
-        ),
-        Mistake(
-            "The forward pass of the frozen layers is missing: they still compute.",
-            lambda forward, frozen: step_macs(forward, frozen) - sum(forward[:frozen]),
-        ),
-        Mistake(
-            "Frozen layers are counted as if they learnt: without a layer that learns before them, they need no backward pass.",
-            lambda forward, frozen: step_macs(forward, 0),
-        ),
-        Mistake(
-            "Frozen layers pass gradients on: that is needed only where a layer before them learns.",
-            lambda forward, frozen: step_macs(forward, frozen) + sum(forward[: frozen + 1]),
-        ),
-        Mistake(
-            "The first layer of the network is left out, whether it learns or not.",
-            lambda forward, frozen: sum(forward) + 2 * sum(forward[frozen:]) - forward[0],
-        ),
-    ],
-)
-def steps(rng):
-    for layers, frozen in [(1, 0), (4, 0), (5, 2), (6, 5), (3, 3)]:
-        yield {
-            "forward": [int(each) for each in rng.integers(100, 10_000, size=layers)],
-            "frozen": frozen,
-        }
-
-
 # ---- Find the mistakes ---------------------------------------------------------------------------
 
 
@@ -483,4 +267,225 @@ def input_gradients(rng):
         yield {
             "grad_output": whole(rng, b, m, rows, columns, dtype=dtype),
             "weight": whole(rng, m, 1, k, k, dtype=dtype),
+        }
+
+
+# ---- Batch normalisation -------------------------------------------------------------------------
+
+
+def batch_norm(x, gamma, beta, eps, *, axes=(0, 2, 3), ddof=0, inside=True):
+    mean = x.mean(axis=axes, keepdims=True)
+    variance = x.var(axis=axes, keepdims=True, ddof=ddof)
+    root = np.sqrt(variance + eps) if inside else np.sqrt(variance) + eps
+    return gamma[:, None, None] * (x - mean) / root + beta[:, None, None]
+
+
+@question(
+    "batch-norm",
+    function="batch_norm",
+    points=2,
+    reference=batch_norm,
+    shape="batch normalisation changes numbers and no shape",
+    hints=[
+        "The numbers of one channel are those of all images, rows and columns: `axis=(0, 2, 3)`.",
+        "`keepdims=True` leaves axes of length 1, so that mean and variance fit the input again. `gamma[:, None, None]` does the same for $\\gamma$.",
+    ],
+    mistakes=[
+        Mistake(
+            "Each image is normalised by itself: the mean of a channel is taken over the batch too.",
+            lambda **k: batch_norm(axes=(2, 3), **k),
+        ),
+        Mistake(
+            "All channels are normalised together: each channel has a mean and a variance of its own.",
+            lambda **k: batch_norm(axes=None, **k),
+        ),
+        Mistake(
+            "Each pixel is normalised by itself: the mean of a channel is taken over rows and columns too.",
+            lambda **k: batch_norm(axes=(0,), **k),
+        ),
+        Mistake(
+            "The mean is taken over the channels: that is another normalisation.",
+            lambda **k: batch_norm(axes=(1,), **k),
+        ),
+        Mistake(
+            "The variance is divided by the count less 1: batch normalisation divides by the count.",
+            lambda **k: batch_norm(ddof=1, **k),
+        ),
+        Mistake(
+            "eps is outside of the root: it is added to the variance.",
+            lambda **k: batch_norm(inside=False, **k),
+        ),
+        Mistake("eps is left out.", lambda eps, **k: batch_norm(eps=0.0, **k)),
+        Mistake(
+            "gamma and beta are left out.",
+            lambda gamma, beta, **k: batch_norm(
+                gamma=np.ones_like(gamma), beta=np.zeros_like(beta), **k
+            ),
+        ),
+    ],
+)
+def norms(rng):
+    for b, m, h, w, eps in [
+        (4, 3, 2, 3, 1e-1),
+        (2, 2, 4, 4, 1e-2),
+        (3, 3, 3, 3, 1e-1),
+        (6, 2, 1, 1, 1e-2),
+    ]:
+        yield {
+            "x": rng.normal(size=(b, m, h, w)) * 2 + 3 * np.arange(m)[:, None, None],
+            "gamma": rng.uniform(0.5, 2, size=m),
+            "beta": rng.normal(size=m) + 1,
+            "eps": eps,
+        }
+
+
+# ---- Folding -------------------------------------------------------------------------------------
+
+
+def fold(weight, gamma, beta, mean, variance, eps):
+    scale = gamma / np.sqrt(variance + eps)
+    return weight * scale[:, None, None, None], beta - scale * mean
+
+
+def fold_with(scale, bias):
+    """A fold with another scale or another bias."""
+
+    def wrong(weight, gamma, beta, mean, variance, eps):
+        a = scale(gamma, variance, eps)
+        return weight * a[:, None, None, None], bias(a, beta, mean)
+
+    return wrong
+
+
+def right_scale(gamma, variance, eps):
+    return gamma / np.sqrt(variance + eps)
+
+
+def right_bias(a, beta, mean):
+    return beta - a * mean
+
+
+@question(
+    "fold",
+    function="fold",
+    points=3,
+    reference=fold,
+    shape="the folded weight has the shape of the weight, and the bias has one number for each filter",
+    hints=[
+        "Put $z = w * x$ into $\\gamma (z - \\mu) / \\sqrt{\\sigma^2 + \\varepsilon} + \\beta$ and sort: what multiplies $w * x$, and what is left?",
+        "The factor is $a_n = \\gamma_n / \\sqrt{\\sigma_n^2 + \\varepsilon}$, and the rest is $\\beta_n - a_n \\mu_n$.",
+        "Filter $n$ is `weight[n]`. `a.reshape(-1, 1, 1, 1)` lays $a_n$ on all its entries.",
+    ],
+    mistakes=[
+        Mistake(
+            "The square root is missing: BN divides by the standard deviation, not by the variance.",
+            fold_with(lambda gamma, variance, eps: gamma / (variance + eps), right_bias),
+        ),
+        Mistake(
+            "eps is outside of the root: it is added to the variance.",
+            fold_with(lambda gamma, variance, eps: gamma / (np.sqrt(variance) + eps), right_bias),
+        ),
+        Mistake(
+            "eps is left out.",
+            fold_with(lambda gamma, variance, eps: gamma / np.sqrt(variance), right_bias),
+        ),
+        Mistake(
+            "gamma is left out of the factor.",
+            fold_with(lambda gamma, variance, eps: 1 / np.sqrt(variance + eps), right_bias),
+        ),
+        Mistake(
+            "The mean is subtracted without the factor: BN multiplies after the subtraction.",
+            fold_with(right_scale, lambda a, beta, mean: beta - mean),
+        ),
+        Mistake(
+            "The mean is added: BN subtracts it.",
+            fold_with(right_scale, lambda a, beta, mean: beta + a * mean),
+        ),
+        Mistake(
+            "beta is multiplied by the factor: BN adds it at the end.",
+            fold_with(right_scale, lambda a, beta, mean: a * (beta - mean)),
+        ),
+        Mistake(
+            "The weight is not changed: the factor belongs to it, as to the bias.",
+            lambda weight, **k: (weight, fold(weight=weight, **k)[1]),
+        ),
+        Mistake(
+            "The two arrays are in the other order: first the weight.",
+            lambda **k: fold(**k)[::-1],
+        ),
+        Mistake(
+            "The factor lies along the wrong axis: the first axis of the weight counts the filters.",
+            lambda weight, gamma, beta, mean, variance, eps: (
+                weight * right_scale(gamma, variance, eps),
+                fold(weight, gamma, beta, mean, variance, eps)[1],
+            ),
+        ),
+    ],
+)
+def folds(rng):
+    for n, m, k, eps in [(3, 2, 3, 1e-5), (4, 1, 4, 1e-3), (2, 5, 1, 1e-1), (3, 3, 3, 1e-2)]:
+        yield {
+            "weight": rng.normal(size=(n, m, k, k)),
+            "gamma": rng.uniform(0.5, 2, size=n),
+            "beta": rng.normal(size=n) + 1,
+            "mean": rng.normal(size=n) + 2,
+            "variance": rng.uniform(0.05, 3, size=n),
+            "eps": eps,
+        }
+
+
+# ---- What a training step costs ------------------------------------------------------------------
+
+
+def step_macs(forward, frozen):
+    """Forward everywhere; both gradients, except the input's where nothing before it learns."""
+    learning = forward[frozen:]
+    return sum(forward) + 2 * sum(learning) - (learning[0] if learning else 0)
+
+
+@question(
+    "training-step",
+    function="training_step_macs",
+    points=2,
+    reference=step_macs,
+    hints=[
+        "For each layer that learns there are three numbers of the same size: forward, the gradient of its weight, and that of its input.",
+        "The gradient of a layer's input is only computed for the layer before it. Which learning layer has no learning layer before it?",
+    ],
+    mistakes=[
+        Mistake(
+            "The first layer that learns does not need the gradient of its input: nothing before it learns.",
+            lambda forward, frozen: sum(forward) + 2 * sum(forward[frozen:]),
+        ),
+        Mistake(
+            "Backward costs twice the forward pass: a gradient for the weight and one for the input.",
+            lambda forward, frozen: sum(forward) + sum(forward[frozen:]),
+        ),
+        Mistake(
+            "The forward pass is missing.",
+            lambda forward, frozen: step_macs(forward, frozen) - sum(forward),
+        ),
+        Mistake(
+            "The forward pass of the frozen layers is missing: they still compute.",
+            lambda forward, frozen: step_macs(forward, frozen) - sum(forward[:frozen]),
+        ),
+        Mistake(
+            "Frozen layers are counted as if they learnt: without a layer that learns before them, they need no backward pass.",
+            lambda forward, frozen: step_macs(forward, 0),
+        ),
+        Mistake(
+            "Frozen layers pass gradients on: that is needed only where a layer before them learns.",
+            lambda forward, frozen: step_macs(forward, frozen) + sum(forward[: frozen + 1]),
+        ),
+        Mistake(
+            "The first layer of the network is left out, whether it learns or not.",
+            lambda forward, frozen: sum(forward) + 2 * sum(forward[frozen:]) - forward[0],
+        ),
+    ],
+)
+def steps(rng):
+    for layers, frozen in [(1, 0), (4, 0), (5, 2), (6, 5), (3, 3)]:
+        yield {
+            "forward": [int(each) for each in rng.integers(100, 10_000, size=layers)],
+            "frozen": frozen,
         }

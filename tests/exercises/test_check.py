@@ -69,7 +69,13 @@ def test_generic_mistakes(function, sentence):
 @pytest.mark.parametrize(
     ("reference", "function", "sentence"),
     [
-        (lambda x, n: (n, n * n), lambda x, n: n, "It returns an int, expected 2 values."),
+        (lambda x, n: (n, n * n), lambda x, n: n, "It returns an int, expected 2 values, as in"),
+        (
+            lambda x, n: (n, n * n),
+            lambda x, n: np.array([n, n * n]),
+            "It returns an array of shape (2,), expected 2 values, as in `return a, b`.",
+        ),
+        (lambda x, n: n * 1.0, lambda x, n: -0.0, "It returns 0, expected 2."),
         (lambda x, n: (n, n * n), lambda x, n: (n, 1, 2), "It returns 3 values, expected 2."),
         (lambda x, n: (n, n * n), lambda x, n: (n, 2 * n + 1), "Value 2 of 2: It returns 5"),
         (lambda x, n: (n, x), lambda x, n: (n, x[0]), "Value 2 of 2: It returns shape (3,)"),
@@ -134,6 +140,12 @@ def test_not_written_yet():
 
 def test_no_function_at_all():
     assert said(twice, 3) == "made: given an int, expected your function answer."
+    assert said(twice, np.ones(2)) == "made: given an ndarray, expected your function answer."
+
+
+def test_a_check_without_a_function_says_what_to_type(capsys):
+    checks_of("02-depthwise-convolution")("depthwise")
+    assert capsys.readouterr().out.endswith(': type check("depthwise", depthwise_conv2d)\n')
 
 
 def test_the_case_is_shown_and_can_be_had():

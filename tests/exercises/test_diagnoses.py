@@ -49,6 +49,11 @@ SLIPS = {
         *WINDOWS,
         ("* weight[:, 0])", "* weight[:, 0, ::-1, ::-1])", "The kernel is flipped"),
         (".sum(axis=(2, 3))", ".sum(axis=(1, 2, 3))[:, None]", "The channels are summed: in"),
+        (
+            "(windows * weight[:, 0]).sum(axis=(2, 3))",
+            "np.einsum('bmuv,nuv->bn', padded[:, :, top : top + k_h, left : left + k_w], weight[:, 0])",
+            "Each filter reads all channels",
+        ),
         ("    return y", "    return y.sum(axis=1, keepdims=True)", "The channels are summed into"),
         (
             "np.repeat(padded, multiplier, axis=1)",

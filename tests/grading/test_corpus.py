@@ -105,7 +105,7 @@ def test_each_gets_what_it_deserves(graded: Graded, name: str) -> None:
 
 def test_a_note_is_made_once(graded: Graded) -> None:
     notes = graded.results["syntax_error_and_loop"].notes
-    assert notes == ["code cell 1 is not Python: it was left out"]
+    assert notes == ["code cell 1 is not Python: it was left out (it begins: def broken(:)"]
 
 
 def test_nobody_stops_the_batch(graded: Graded) -> None:

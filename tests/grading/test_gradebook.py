@@ -138,7 +138,7 @@ def test_a_students_page(folder: Path) -> None:
     with opened(folder) as book:
         names = {each.submission.student: page_name(each) for each in book.results()}
     eve = (folder / "students" / names["eve"]).read_text()
-    assert "<strong>2.5 of 6</strong>" in eve
+    assert "<strong>2.5 of 4</strong> points so far; 2 more are marked by hand" in eve
     assert "Look at &lt;x&gt;." in eve
     assert "x 1×2" in eve
     assert "It is" not in eve  # a student's own words
@@ -148,6 +148,12 @@ def test_a_students_page(folder: Path) -> None:
         set(name) <= set("abcdefghijklmnopqrstuvwxyzHYPERLINK0123456789-.")
         for name in names.values()
     )
+
+
+def test_a_table_of_a_spreadsheet_that_writes_semicolons(folder: Path) -> None:
+    enter(folder, "student;question;points;comment\nada;why;1,5;Good, but short\n")
+    (ada,) = [row for row in table(folder / "marks.csv") if row["student"] == "ada"]
+    assert ada["why (manual)"] == "1.5"
 
 
 def test_manual_marks_have_a_column_of_their_own(folder: Path) -> None:
