@@ -40,7 +40,8 @@ class Question:
 
     `function` is the name the student's function must have; it is called with each case as keyword
     arguments, and right if it returns what `reference` returns. `points` are shared out equally
-    over the cases. `hints` unfold one at a time. `shape` says what decides the answer's shape, for
+    over the cases; where the question is `whole`, they are for all cases together, so that answering
+    yes to every one earns nothing. `hints` unfold one at a time. `shape` says what decides the answer's shape, for
     whoever gets it wrong.
     """
 
@@ -54,6 +55,7 @@ class Question:
     shape: str = ""
     hints: Sequence[str] = ()
     mistakes: Sequence[Mistake] = ()
+    whole: bool = False
 
     def draw(self, seed: int) -> list[Case]:
         """Draw the cases of a seed: the same ones each time, others for another question."""
@@ -62,6 +64,12 @@ class Question:
     def right(self, answer: object, expected: object) -> bool:
         """Tell whether an answer is what the reference gave, within the question's tolerance."""
         return same(answer, expected, rtol=self.rtol, atol=self.atol)
+
+    def score(self, right: int, cases: int) -> float:
+        """Return the points for so many right answers, of so many cases."""
+        if self.whole:
+            return float(self.points if right == cases else 0)
+        return round(self.points * right / cases, 4)
 
 
 @dataclass(frozen=True, slots=True)

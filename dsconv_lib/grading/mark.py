@@ -20,6 +20,10 @@ NUMPY_ERRORS = ("AxisError", "LinAlgError")
 Row = dict[str, Any]  # plain JSON
 
 
+MISSING = {"ModuleNotFoundError", "ImportError"}
+ALONE = "an import failed: marks are given with NumPy and Python's own modules alone"
+
+
 class WrongError(Exception):
     """A case that was not answered rightly; the message says how."""
 
@@ -164,7 +168,7 @@ def _mark(prepared: Prepared, session: Session) -> dict[str, Any]:
             if isinstance(error, LostError):
                 break
     return {
-        "score": round(question.points * right / len(prepared.sent), 4),
+        "score": question.score(right, len(prepared.sent)),
         "right": right,
         "cases": len(prepared.sent),
         "failures": failures[:FAILURES],
@@ -187,6 +191,7 @@ class Session:
         self._until: float | None = None
         self._over = "" if cells else "there is no code to run"
         self._restarts = 0
+        self._slow = False
 
     def call(self, function: str, tree: Mapping[str, Any], arrays: bytes) -> Any:
         """Call a function of the submission; return what it returns.
@@ -251,11 +256,13 @@ class Session:
     def _run(self, source: str, name: str) -> str:
         """Run a cell; say what was wrong if the process did not survive it."""
         assert self._process is not None
-        limit = self.sandbox.limits.cell
+        # Time is kept for the functions: after one endless loop the other cells get less.
+        limit = self.sandbox.limits.cell / (4 if self._slow else 1)
         try:
             seconds = min(limit, self._left())
             reply, _ = self._process.ask({"run": source}, seconds=seconds)
         except TimeoutError:
+            self._slow = True
             return f"took longer than {limit:g} s"
         except Died as error:
             self.suspicious.append(f"{name} {error}")
@@ -263,6 +270,8 @@ class Session:
         note = f"{name} is not Python: it was left out{_beginning(source)}"
         if reply.get("problems") == ["SyntaxError"] and note not in self.notes:
             self.notes.append(note)
+        if ALONE not in self.notes and MISSING & set(reply.get("problems", ())):
+            self.notes.append(ALONE)
         return ""
 
     def _drop(self, number: int, problem: str) -> None:

@@ -14,7 +14,10 @@ from dsconv_lib.grading import GradingError
 MAX_BYTES = 20 << 20  # plots are stored in a notebook; one of this size holds nothing else
 MAX_CELLS = 1_000
 MAX_CELL = 200_000  # characters
-ANSWER = re.compile(r"\s*###\s+Answer:[ \t]*(?P<name>\S+)[ \t\r]*(?:\n|$)")
+# As it is handed out, and as people type it: "## answer: name", with or without spaces.
+ANSWER = re.compile(r"^\s*#{1,6}\s*Answer:\s*(?P<name>[\w-]+).*$", re.MULTILINE | re.IGNORECASE)
+PICTURE = re.compile(r"data:image/[^)\"'\s]*|attachment:[^)\"'\s]*")
+MAX_ANSWER = 50_000  # characters
 HEADING = re.compile(r"\s*#{1,6}\s")
 # What the notebook says in an answer's cell before anybody writes there.
 TEMPLATE = re.compile(
@@ -26,7 +29,7 @@ SET_UP = "# @title Set up (run this cell first)\n"
 UNUSUAL = re.compile(
     r"\b(?:ctypes|subprocess|socket|multiprocessing|os\.(?:_exit|fork\w*|exec\w*|kill\w*|system|write|read)"
     r"|sys\._getframe|gc\.get_(?:objects|referrers)|builtins|__builtins__|pickle|meta_path|path_hooks"
-    r"|dsconv_lib(?:\.|\s+import\s+)(?:grading|exercise|ops|loops|cost)|/proc)\b"
+    r"|dsconv_lib(?:\.|\s+import\s+)(?:grading|exercise|ops|loops|cost)|/proc|check\.exercise|b64decode)\b"
 )
 
 
@@ -67,24 +70,35 @@ def read(raw: bytes) -> Notebook:
         kind, source = (
             (cell.get("cell_type"), _source(cell)) if isinstance(cell, dict) else ("", "")
         )
-        if len(source) > MAX_CELL:
-            raise NotebookError(f"a cell of more than {MAX_CELL:,} characters")
         if kind == "code":
+            if len(source) > MAX_CELL:
+                raise NotebookError(f"a cell of more than {MAX_CELL:,} characters")
             answering = ""
             if not source.startswith(SET_UP):
                 code.append(source)
         elif kind == "markdown":
-            title = ANSWER.match(source)
-            if title is not None:
-                answering = title["name"]
-                written[answering] = TEMPLATE.sub("", source[title.end() :]).strip()
+            source = PICTURE.sub("picture: open the notebook", source)
+            before, *parts = ANSWER.split(source)
+            if parts:
+                # The text above a heading belongs to it: there is nothing else in such a cell.
+                parts[1] = before + parts[1]
+                for name, text in zip(parts[::2], parts[1::2], strict=True):
+                    answering = name.lower()
+                    _add(written, answering, TEMPLATE.sub("", text))
             elif answering and not HEADING.match(source):
-                # An answer may go on in the next cell; a heading or code ends it.
-                written[answering] = f"{written[answering]}\n\n{source.strip()}".strip()
+                _add(written, answering, source)  # an answer may go on in the next cell
             else:
                 answering = ""
     unusual = sorted({match for source in code for match in UNUSUAL.findall(source)})
     return Notebook(code, written, [f"mentions {each}" for each in unusual])
+
+
+def _add(written: dict[str, str], name: str, text: str) -> None:
+    """Append to an answer: a second, empty copy of its cell takes nothing away."""
+    both = f"{written.get(name, '')}\n\n{text.strip()}".strip()
+    written[name] = (
+        both if len(both) <= MAX_ANSWER else f"{both[:MAX_ANSWER]} [cut: open the notebook]"
+    )
 
 
 def _source(cell: dict[str, object]) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import lzma
 import os
 import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from dsconv_lib.grading import GradingError
@@ -72,13 +73,13 @@ class Class:
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._paths: dict[str, Path] = {}
         if place.is_dir():
-            files = list(self._in_folder())
+            files = self._in_folder()
         elif zipfile.is_zipfile(place):
             try:
                 self._zip = zipfile.ZipFile(place)
-            except (zipfile.BadZipFile, UnicodeDecodeError, OSError) as error:
+            except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, OSError) as error:
                 raise GradingError(f"{place} cannot be read: {error}; download it again") from None
-            files = list(self._in_zip(self._zip))
+            files = self._in_zip(self._zip)
         else:
             raise GradingError(f"{place} is neither a folder nor a zip file of notebooks")
         students: dict[str, list[Found]] = {}
@@ -98,7 +99,14 @@ class Class:
             try:
                 with self._zip.open(self._members[file]) as stream:
                     return stream.read(MAX_BYTES + 1)
-            except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError):
+            except (
+                zipfile.BadZipFile,
+                zlib.error,
+                lzma.LZMAError,
+                RuntimeError,
+                EOFError,
+                OSError,
+            ):
                 return b""  # damaged or encrypted: marked as what it is, no notebook
         # Neither a link nor a pipe is followed, whatever it was when the folder was listed.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -114,14 +122,16 @@ class Class:
         latest = max(found, key=lambda each: each.order)
         notes = []
         if len(found) > 1:
-            name = PurePosixPath(latest.file).name
-            notes.append(f"{len(found)} notebooks were handed in: the latest, {name}, was marked")
+            notes.append(
+                f"{len(found)} notebooks were handed in: the latest, {latest.file}, was marked"
+            )
         sha256 = digest(self.read(latest.file))
         return Submission(
             latest.student, latest.id, latest.system, latest.file, sha256, latest.late, notes
         )
 
-    def _in_folder(self) -> Iterator[Found]:
+    def _in_folder(self) -> list[Found]:
+        found: dict[str, object] = {}
         for folder, names, files in os.walk(self.place):
             names[:] = sorted(name for name in names if not _skipped(name))
             for name in sorted(files):
@@ -137,9 +147,10 @@ class Class:
                     self.others.append(relative)
                     continue
                 self._paths[relative] = path
-                yield _identify(relative, status.st_mtime_ns)
+                found[relative] = status.st_mtime_ns
+        return _who(found)
 
-    def _in_zip(self, archive: zipfile.ZipFile) -> Iterator[Found]:
+    def _in_zip(self, archive: zipfile.ZipFile) -> list[Found]:
         members = archive.infolist()
         if len(members) > MAX_FILES:
             raise GradingError(f"{self.place} has more than {MAX_FILES:,} files: split it")
@@ -152,14 +163,11 @@ class Class:
                 self.others.append(member.filename)
                 continue
             self._members[member.filename] = member
-        outer = _common_folders(self._members)
-        for name, member in self._members.items():
-            inner = str(PurePosixPath(*PurePosixPath(name).parts[outer:]))
-            yield replace(_identify(inner, member.date_time), file=name)
+        return _who({name: member.date_time for name, member in self._members.items()})
 
 
 def _common_folders(names: Iterable[str]) -> int:
-    """How many folders all notebooks of a zip file lie in: those of the class, not of a student."""
+    """How many folders all notebooks lie in: those of the class, not of a student."""
     folders = [PurePosixPath(name).parts[:-1] for name in names]
     if len(folders) < 2:
         return 0
@@ -177,18 +185,29 @@ def _skipped(name: str) -> bool:
     return name.startswith(".") or name in SKIPPED
 
 
-def _identify(file: str, changed: object) -> Found:
+def _who(files: Mapping[str, object]) -> list[Found]:
+    """Read the students off the names of files, or of their folders; the values are times."""
+    outer = _common_folders(files)
+    inner = {file: PurePosixPath(*PurePosixPath(file).parts[outer:]) for file in files}
+    # Canvas numbers every file, so two of one number are not Canvas': lab_2_1_ada, lab_2_1_bob.
+    flat = [CANVAS.fullmatch(path.stem) for path in inner.values() if len(path.parts) == 1]
+    numbers = [match["number"] for match in flat if match]
+    canvas = len(set(numbers)) == len(numbers)
+    return [_identify(file, inner[file], files[file], canvas) for file in files]
+
+
+def _identify(file: str, path: PurePosixPath, changed: object, canvas: bool) -> Found:
     """Read the student off a file's name, or its folder's."""
-    parts = [part for part in PurePosixPath(file).parts if part not in ("/", "..")]
+    parts = [part for part in path.parts if part not in ("/", "..")]
     for part in parts[:-1]:
         moodle = MOODLE.fullmatch(part)
         if moodle:
             return Found(file, moodle["name"], moodle["id"], "moodle", False, (changed, file))
     stem = parts[-1][: -len(".ipynb")]
-    canvas = CANVAS.fullmatch(stem)
-    if canvas:
-        order = (int(canvas["number"]), file)
-        late = canvas["late"] is not None
-        return Found(file, canvas["name"], canvas["id"], "canvas", late, order)
+    match = CANVAS.fullmatch(stem) if canvas and len(parts) == 1 else None
+    if match:
+        order = (int(match["number"]), file)
+        late = match["late"] is not None
+        return Found(file, match["name"], match["id"], "canvas", late, order)
     name = parts[0] if len(parts) > 1 else stem
     return Found(file, name, "", "", False, (changed, file))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from dsconv_lib.grading.protocol import ProtocolError, UnsupportedError, encode,
 
 MAGIC = re.compile(r"(?P<indent>\s*)(?:[%!?]|[\w., \[\]'\"]+=\s*[%!]|.*\?\s*$)")
 # Cell magics whose cell is Python; the cells of all others are text.
-PYTHON_MAGICS = ("capture", "prun", "time", "timeit")
+PYTHON_MAGICS = ("capture", "debug", "prun", "time", "timeit")
 PROBLEMS = 5  # told of one cell
 
 
@@ -61,7 +62,11 @@ class Runner:
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.names = names
-        self.flags = 0
+        # As IPython and the notebook's set-up cell have them; here they do nothing, or print.
+        names.update(check=_Check(), display=print)
+        self.functions: dict[str, Any] = {}
+        # An annotation may name a package that is not there.
+        self.flags = __future__.annotations.compiler_flag
 
     def run(self, source: str) -> list[str]:
         """Run a cell, statement by statement; return the names of the exceptions that it raised.
@@ -74,7 +79,7 @@ class Runner:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return ["SyntaxError"]
         problems = []
-        for statement in tree.body:
+        for statement in itertools.chain.from_iterable(map(_apart, tree.body)):
             if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
                 for each in statement.names:
                     feature = getattr(__future__, each.name, None)
@@ -86,11 +91,14 @@ class Runner:
                 exec(code, self.names)
             except BaseException as error:  # SystemExit too: a cell may end itself, not the rest
                 problems.append(type(error).__name__)
+            self.functions.update({n: f for n, f in self.names.items() if callable(f)})
         return problems[:PROBLEMS]
 
     def call(self, name: str, arguments: dict[str, Any], arrays: list[bytes]) -> dict[str, Any]:
         """Call a function; say what it returned, or why it did not."""
         function = self.names.get(name)
+        if not callable(function):
+            function = self.functions.get(name)  # its name was given to one of its results
         if not callable(function):
             return {"missing": True}
         try:
@@ -108,10 +116,10 @@ def parse(source: str) -> ast.Module:
     Raises:
         SyntaxError: if what is left is not Python.
     """
-    lines = source.split("\n")
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     first = next((n for n, line in enumerate(lines) if line.strip()), 0)
     if lines[first].startswith("%%"):
-        if lines[first][2:].split(" ")[0] not in PYTHON_MAGICS:
+        if [*lines[first][2:].split(), ""][0] not in PYTHON_MAGICS:
             return ast.Module([], [])
         lines[first] = ""
     while True:
@@ -123,7 +131,27 @@ def parse(source: str) -> ast.Module:
             found = MAGIC.match(lines[number]) if 0 <= number < len(lines) else None
             if found is None:
                 raise
+            while lines[number].endswith("\\") and number + 1 < len(lines):
+                lines[number] = ""
+                number += 1
             lines[number] = found["indent"] + "pass"
+
+
+def _apart(statement: ast.stmt) -> list[ast.stmt]:
+    """Make `import a, b` two statements: one that fails must not cost the other."""
+    if isinstance(statement, ast.Import) and len(statement.names) > 1:
+        return [ast.copy_location(ast.Import([each]), statement) for each in statement.names]
+    return [statement]
+
+
+class _Check:
+    """What the notebook's checks are where marks are given: nothing happens."""
+
+    def __call__(self, *_: object) -> None:
+        pass
+
+    def case(self, *_: object) -> dict[str, Any]:
+        return {}
 
 
 def _lower(seconds: int, memory: int, file: int, threads: int, descriptors: int) -> None:

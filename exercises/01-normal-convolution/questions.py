@@ -58,12 +58,17 @@ def out_size(in_size, kernel_size, stride, padding, dilation):
     ],
 )
 def size(rng):
-    yield {"in_size": 8, "kernel_size": 3, "stride": 1, "padding": 0, "dilation": 1}
-    yield {"in_size": 8, "kernel_size": 3, "stride": 3, "padding": 0, "dilation": 2}
-    yield {"in_size": 224, "kernel_size": 3, "stride": 2, "padding": 1, "dilation": 1}
-    for stride, padding, dilation in [(2, 0, 1), (1, 2, 2), (3, 1, 3), (2, 3, 2)]:
+    for stride, padding, dilation in [
+        (1, 0, 1),
+        (3, 0, 2),
+        (2, 1, 1),
+        (2, 0, 1),
+        (1, 2, 2),
+        (3, 1, 3),
+        (2, 3, 2),
+    ]:
         yield {
-            "in_size": int(rng.integers(20, 40)),
+            "in_size": int(rng.integers(20, 225)),
             "kernel_size": int(rng.integers(2, 6)),
             "stride": stride,
             "padding": padding,
@@ -350,10 +355,17 @@ def read_rows(in_size, kernel_size, stride):
     ],
 )
 def unreads(rng):
-    yield {"in_size": 8, "kernel_size": 3, "stride": 3}
-    yield {"in_size": 9, "kernel_size": 2, "stride": 3}
-    for kernel_size, stride in [(3, 1), (3, 2), (5, 3), (1, 2), (2, 5)]:
-        positions = int(rng.integers(3, 6))
+    few, many = (int(each) for each in rng.integers([2, 4], [5, 8]))
+    for kernel_size, stride in [
+        (many, many),
+        (few, few + 1),
+        (many, 1),
+        (many, int(rng.integers(2, many))),
+        (many + 1, 3),
+        (1, few),
+        (few, many + few),
+    ]:
+        positions = int(rng.integers(3, 10))
         rest = int(rng.integers(1, stride)) if stride > 1 else 0
         yield {
             "in_size": (positions - 1) * stride + kernel_size + rest,
@@ -415,7 +427,7 @@ def in_a_row(in_size, kernel_size, padding):
 def on_pixels_cases(rng):
     for kernel_size, padding in [(3, 1), (5, 2), (3, 0), (5, 1), (3, 2), (4, 3)]:
         yield {
-            "in_size": int(rng.integers(kernel_size + 1, 14)),
+            "in_size": int(rng.integers(kernel_size + 1, 30)),
             "kernel_size": kernel_size,
             "padding": padding,
         }

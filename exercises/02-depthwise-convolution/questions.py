@@ -411,17 +411,22 @@ def along(position, in_size, kernel_size, stride, padding):
     ],
 )
 def who_reads_it(rng):
-    yield {"in_size": 8, "kernel_size": 3, "stride": 1, "padding": 0, "row": 4, "column": 4}
-    yield {"in_size": 8, "kernel_size": 3, "stride": 1, "padding": 1, "row": 0, "column": 3}
-    yield {"in_size": 9, "kernel_size": 3, "stride": 2, "padding": 1, "row": 3, "column": 4}
-    for kernel_size, stride, padding in [(5, 1, 2), (3, 1, 0), (5, 2, 2), (7, 3, 1)]:
-        in_size = int(rng.integers(9, 15))
+    for kernel_size, stride, padding, at_border in [
+        (3, 1, 0, False),
+        (3, 1, 1, True),
+        (3, 2, 1, False),
+        (5, 1, 2, True),
+        (3, 1, 0, True),
+        (5, 2, 2, True),
+        (7, 3, 1, True),
+    ]:
+        in_size = int(rng.integers(9, 20))
         yield {
             "in_size": in_size,
             "kernel_size": kernel_size,
             "stride": stride,
             "padding": padding,
-            "row": int(rng.integers(0, 3)),
+            "row": int(rng.integers(0, 3) if at_border else rng.integers(3, in_size - 3)),
             "column": int(rng.integers(2, in_size)),
         }
 

@@ -335,10 +335,10 @@ def widest(in_channels, out_channels):
     ],
 )
 def passages(rng):
-    yield {"in_channels": 512, "out_channels": 512}
-    yield {"in_channels": 3, "out_channels": 6}
+    n, third, factor = (int(each) for each in rng.integers([20, 1, 2], [400, 50, 50]))
+    yield {"in_channels": 2 * n, "out_channels": 2 * n}
+    yield {"in_channels": 3 * third, "out_channels": 6 * third}
     yield {"in_channels": int(rng.integers(10, 100)), "out_channels": int(rng.integers(300, 900))}
-    factor = int(rng.integers(2, 40))
     yield {"in_channels": 4 * factor, "out_channels": 12 * factor}
     yield {"in_channels": int(rng.integers(100, 200)), "out_channels": int(rng.integers(201, 400))}
 

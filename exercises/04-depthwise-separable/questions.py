@@ -363,12 +363,18 @@ def needed(kernel_size, times):
     ],
 )
 def times_fewer(rng):
-    yield {"kernel_size": 3, "times": 8}
-    yield {"kernel_size": 3, "times": 9}
-    yield {"kernel_size": 3, "times": 10}
-    yield {"kernel_size": 11, "times": 100}
-    yield {"kernel_size": int(rng.integers(4, 8)), "times": int(rng.integers(10, 15))}
-    yield {"kernel_size": 5, "times": int(rng.integers(7, 24))}
+    for kind in ("whole", "not whole", "limit", "out of reach", "low", "high"):
+        kernel_size = 2 * int(rng.integers(1, 16)) + 1  # odd, and so is its area
+        taps = kernel_size**2
+        times = {
+            "whole": taps - kernel_size,
+            "not whole": taps - 2 * int(rng.integers(1, 4)),  # an odd numerator over an even one
+            "limit": taps,
+            "out of reach": taps + int(rng.integers(1, 50)),
+            "low": int(rng.integers(2, taps // 2)),
+            "high": int(rng.integers(taps // 2, taps)),
+        }[kind]
+        yield {"kernel_size": kernel_size, "times": times}
 
 
 # ---- Always fewer parameters? --------------------------------------------------------------------
@@ -427,9 +433,19 @@ def last_loss(kernel_size, multiplier):
     ],
 )
 def losses(rng):
-    for kernel_size, multiplier in [(2, 1), (2, 2), (3, 9), (3, 3), (2, 5), (3, 7)]:
+    for kind in ("one", "equal", "limit", "never", "nearly never", "low", "high"):
+        kernel_size = int(rng.integers(3, 32))
+        taps = kernel_size**2
+        multiplier = {
+            "one": 1,
+            "equal": taps - kernel_size,  # both layers have the same weights at a whole N
+            "limit": taps,
+            "never": taps + int(rng.integers(1, 50)),
+            "nearly never": taps - int(rng.integers(1, 4)),
+            "low": int(rng.integers(2, taps // 2)),
+            "high": int(rng.integers(taps // 2, taps)),
+        }[kind]
         yield {"kernel_size": kernel_size, "multiplier": multiplier}
-    yield {"kernel_size": int(rng.integers(4, 7)), "multiplier": int(rng.integers(2, 14))}
 
 
 # ---- One filter after all ------------------------------------------------------------------------
@@ -538,6 +554,7 @@ def rank_one(array):
     function="is_separable",
     points=3,
     reference=is_separable,
+    whole=True,
     hints=[
         "If it is separable, then $w_{n,m,u,v} = a_{n,m} \\, k_{m,u,v}$. Fix $m$: what do the kernels of the different filters $n$ have in common?",
         "For a fixed $m$, write each filter's kernel as a row of $D_K^2$ numbers. All rows are multiples of one row, so this matrix has rank 1, or 0.",

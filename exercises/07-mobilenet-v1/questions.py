@@ -176,8 +176,13 @@ def network(resolution, blocks, classes, stem=32, *, stride_in="depthwise", roun
     ],
 )
 def networks(rng):
-    yield {"resolution": 224, "blocks": MOBILENET, "classes": 1000}
-    yield {"resolution": 50, "blocks": [(16, 2), (24, 1), (24, 2)], "classes": 10}
+    yield {"resolution": 224, "blocks": MOBILENET, "classes": int(rng.integers(500, 2000))}
+    first, last = some_blocks(rng, 2)
+    yield {
+        "resolution": 4 * int(rng.integers(10, 30)) + 2,  # its half is odd
+        "blocks": [(first[0], 2), *some_blocks(rng, 1), (last[0], 2)],
+        "classes": int(rng.integers(5, 50)),
+    }
     for resolution in (37, 64, 100, 130):
         blocks = [(int(rng.choice([40, 48])), 2), *some_blocks(rng, 3), (16, 2)]
         yield {"resolution": resolution, "blocks": blocks, "classes": int(rng.integers(5, 50))}
@@ -317,14 +322,25 @@ def field_with(step):
     ],
 )
 def receptive_fields(rng):
-    yield {"kernel_sizes": [3, 3], "strides": [1, 1]}
-    yield {"kernel_sizes": [3, 1, 3], "strides": [2, 1, 1]}
-    yield {"kernel_sizes": [7, 3, 3, 5], "strides": [2, 3, 2, 1]}
+    def kernels(*sizes, count):
+        return [int(each) for each in rng.choice(sizes, size=count)]
+
+    def strides(*sizes, count):
+        return [int(each) for each in rng.choice(sizes, size=count)]
+
+    count = int(rng.integers(2, 6))
+    yield {"kernel_sizes": kernels(3, 5, 7, 9, count=count), "strides": [1] * count}
+    first, last = kernels(3, 5, 7, 9, count=2)
+    yield {"kernel_sizes": [first, 1, last], "strides": [*strides(2, 3, 4, count=1), 1, 1]}
+    yield {
+        "kernel_sizes": kernels(3, 5, 7, count=4),
+        "strides": [*strides(2, 3, count=3), 1],
+    }
     for _ in range(3):
         count = int(rng.integers(4, 8))
         yield {
-            "kernel_sizes": [int(each) for each in rng.choice([1, 3, 5], size=count)],
-            "strides": [2, *(int(each) for each in rng.choice([1, 2, 3], size=count - 2)), 2],
+            "kernel_sizes": kernels(1, 3, 5, count=count),
+            "strides": [2, *strides(1, 2, 3, count=count - 2), 2],
         }
 
 

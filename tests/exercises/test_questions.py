@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from exercise_files import EXERCISES, IDS, QUESTIONS, solutions
 
-from dsconv_lib.exercise import same
+from dsconv_lib.exercise import PUBLIC_SEED, same
 
 each_question = pytest.mark.parametrize(("name", "question"), QUESTIONS, ids=IDS)
 
@@ -51,6 +51,28 @@ def test_a_constant_loses_marks(name, question):
         for answer in [question.reference(**copy.deepcopy(case)) for case in cases]:
             constant = [right(question, lambda a=answer, **case: a, case) for case in cases]
             assert not all(constant), "one answer is right for all cases"
+
+
+@each_question
+def test_a_constant_earns_little(name, question):
+    for seed in range(20):
+        answers = [question.reference(**case) for case in question.draw(seed)]
+        for constant in answers:
+            right = sum(question.right(constant, each) for each in answers)
+            assert question.score(right, len(answers)) <= question.points / 2, constant
+
+
+@each_question
+def test_yes_or_no_is_marked_as_a_whole(name, question):
+    answers = [question.reference(**case) for case in question.draw(0)]
+    assert question.whole == all(isinstance(each, bool) for each in answers)
+
+
+@each_question
+def test_marking_cases_are_not_the_public_ones(name, question):
+    public = {fingerprint(case) for case in question.draw(PUBLIC_SEED)}
+    drawn = [fingerprint(case) for seed in range(1, 21) for case in question.draw(seed)]
+    assert sum(case in public for case in drawn) < 0.1 * len(drawn)
 
 
 @each_question
@@ -108,6 +130,17 @@ def outcome(function, case):
             return function(**copy.deepcopy(case))
     except Exception:
         return None
+
+
+def fingerprint(value):
+    """Something to look up that is equal only for equal values: arrays by kind, shape and bytes."""
+    if isinstance(value, dict):
+        return tuple((name, fingerprint(each)) for name, each in value.items())
+    if isinstance(value, (tuple, list)):
+        return tuple(map(fingerprint, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    return value
 
 
 def plain(value):

@@ -34,6 +34,7 @@ class Case:
     note: str = ""
     suspicious: str = ""
     answers: dict[str, str] = field(default_factory=dict)
+    typed: dict[str, str] | None = None  # what the notebook has, where it is not the answer read
 
 
 def notebook(cells: list[Any], answers: dict[str, str] | None = None, **metadata: Any) -> bytes:
@@ -172,6 +173,38 @@ HONEST: dict[str, Case] = {
             f"{SIZE}\ncheck('size', out_size)",
         ],
         FULL,
+    ),
+    "pip_over_two_lines": Case(
+        [f"!pip install -q \\\n    numpy\nimport numpy as np\n{SCALE}", SIZE], FULL
+    ),
+    "line_ends_of_windows": Case(
+        ["import numpy as np", f"%%time\r\n{SCALE}", f"%%debug\n{SIZE}"], FULL
+    ),
+    "one_import_of_two_fails": Case(
+        ["import matplotlib.pyplot as plt, numpy as np", *GOOD], FULL, "an import failed"
+    ),
+    "annotated_with_what_is_not_there": Case(
+        [*GOOD, SIZE.replace("in_size,", "in_size: torch.Tensor,")], FULL
+    ),
+    "displays": Case([*GOOD, SCALE.replace("\n", "\n    display(x.shape)\n", 1)], FULL),
+    "a_result_takes_the_name": Case([*GOOD, "out_size = out_size(8, 3, 1)"], FULL),
+    "checks_an_endless_loop": Case(
+        [
+            "import numpy as np",
+            "def scale(x, weight):\n    while True: pass",
+            "check('scale', scale)",
+            SIZE,
+        ],
+        (0, 1),
+    ),
+    "carries_the_set_up": Case(
+        ["# @title Set up (run this cell first)\nwhile True:\n    pass", *GOOD], FULL
+    ),
+    "a_picture_of_an_answer": Case(
+        GOOD,
+        FULL,
+        answers={"why": "![](picture: open the notebook)"},
+        typed={"why": "![](data:image/png;base64," + "A" * 300_000 + ")"},
     ),
     "noise": Case([*GOOD, "for n in range(10_000):\n    print(n, '#' * 100)"], FULL),
     "asks_a_question": Case(["name = input('Who are you?')", *GOOD], FULL),
@@ -456,7 +489,7 @@ def contents(case: Case, **names: object) -> bytes:
     """Write a case's file."""
     if isinstance(case.cells, bytes):
         return case.cells
-    raw = notebook(case.cells, case.answers)
+    raw = notebook(case.cells, case.typed or case.answers)
     for name, value in names.items():
         raw = raw.replace(name.upper().encode(), str(value).encode())
     return raw

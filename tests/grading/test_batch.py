@@ -19,6 +19,7 @@ from traces import gone
 from typer.testing import CliRunner
 
 from dsconv_lib.cli import app
+from dsconv_lib.exercise import PUBLIC_SEED
 from dsconv_lib.grading import batch
 from dsconv_lib.grading.gradebook import FILE, opened
 from dsconv_lib.grading.submissions import Class
@@ -249,6 +250,14 @@ def test_a_seed_is_drawn_and_kept(one: Path, tmp_path: Path) -> None:
     assert seeds[0] != seeds[1]
 
 
+def test_the_seed_of_the_cases_that_students_see_is_refused(one: Path, tmp_path: Path) -> None:
+    out = tmp_path / "marks"
+    result = dsconv("grade", one, *QUICK, "--out", out, "--seed", PUBLIC_SEED)
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
+    assert not out.exists()
+
+
 def test_written_answers_are_marked_by_hand(one: Path, tmp_path: Path) -> None:
     out = tmp_path / "marks"
     done(dsconv("grade", one, *QUICK, "--out", out))
@@ -258,6 +267,13 @@ def test_written_answers_are_marked_by_hand(one: Path, tmp_path: Path) -> None:
     assert table.read_text() == "student,question,points,comment\nada,why,,\n"
     table.write_text("student,question,points,comment\nada,why,1.5,Say how much.\n")
     refused(dsconv("review", "--out", out), "has points that were not entered: add --marks")
+    unfinished = "student,question,points,comment\nada,why,,Say how much.\n"
+    table.write_text(unfinished)
+    refused(dsconv("review", "--out", out), "a comment without points")
+    assert "1 comments without points" in done(dsconv("review", "--out", out, "--marks", table))
+    refused(dsconv("review", "--out", out), "a comment without points")
+    assert table.read_text() == unfinished
+    table.write_text("student,question,points,comment\nada,why,1.5,Say how much.\n")
     assert "1 marks entered" in done(dsconv("review", "--out", out, "--marks", table))
     assert "ada,,,ada.ipynb,yes,3,,1,,,1.5,5.5,6,," in (out / "marks.csv").read_text()
     done(dsconv("review", "--out", out))

@@ -150,6 +150,80 @@ def test_a_students_page(folder: Path) -> None:
     )
 
 
+def review(folder: Path) -> list[tuple[str, str, float | None, str]]:
+    """Write the table to fill in, and read it back."""
+    with opened(folder) as book:
+        here = book.assignment
+        assert here is not None
+        (folder / "review.csv").write_text(review_table(here, book.results()))
+        entries = read_manual(folder / "review.csv", book)
+        assert book.holds(entries)
+    return entries
+
+
+@pytest.mark.parametrize("comment", ["-1: sign missing", "=1+1", "'tis so", "''", "'-1", "@", "a, b"])
+def test_a_comment_comes_back_as_it_was_entered(folder: Path, comment: str) -> None:
+    enter(folder, f'student,question,points,comment\nada,why,1,"{comment}"\n')
+    with opened(folder) as book:
+        stored = book.results()[2].manual["why"]
+    for _ in range(2):
+        assert review(folder) == [("ada", "why", *stored)]
+        enter(folder, (folder / "review.csv").read_text())
+    assert stored[1] in (comment, comment[1:])  # the spreadsheet's own mark of text
+    assert stored[1] == comment or comment.startswith("'")
+
+
+def test_points_are_stored_as_they_are_written(folder: Path) -> None:
+    enter(folder, "student,question,points\nada,why,1.33333333333\neve,why,2.00000001\n")
+    assert review(folder) == [("ada", "why", 1.3333, ""), ("eve", "why", 2.0, "")]
+
+
+def test_a_comment_without_points_is_not_entered(folder: Path) -> None:
+    file = folder / "in.csv"
+    file.write_text("student,question,points,comment\nada,why,,Nearly\neve,why,1,\n")
+    with opened(folder) as book:
+        entries = read_manual(file, book)
+        assert not book.holds(entries)
+        assert book.enter(entries) == 1
+        assert not book.holds(entries)
+        assert book.holds(entries[1:])
+        assert [each.manual for each in book.results() if each.manual] == [{"why": (1.0, "")}]
+
+
+def test_a_mark_for_a_question_that_is_gone_does_not_count(folder: Path) -> None:
+    enter(folder, "student,question,points\nada,why,1.5\n")
+    with opened(folder) as book:
+        book.begin(replace(TOY, points={"scale": 3.0, "size": 1.0}, written=[]), CLASS)
+        export(book)
+        ada = book.results()[2]
+    assert (ada.total, ada.manual) == (4.0, {})
+    assert ada.suspicious == ["why was marked by hand, and is no question any more"]
+    assert json.loads((folder / "results.json").read_text())["submissions"][2]["score"] == 4.0
+
+
+def test_a_mark_above_a_new_maximum_is_noted(folder: Path) -> None:
+    enter(folder, "student,question,points\nada,why,1.5\neve,why,1\n")
+    with opened(folder) as book:
+        book.begin(replace(TOY, points=TOY.points | {"why": 1.0}), CLASS)
+        found = {each.submission.student: each.suspicious for each in book.results()}
+    assert found["ada"] == ["why was marked by hand with more points than it has now"]
+    assert found["eve"] == ["mentions socket"]
+
+
+def test_a_mark_for_an_earlier_file_is_noted(folder: Path) -> None:
+    text = "student,question,points\nada,why,1.5\n"
+    enter(folder, text)
+    with opened(folder) as book:
+        assert book.results()[2].suspicious == []
+        book.begin(TOY, [replace(CLASS[0], sha256="other"), *CLASS[1:]])
+        ada = book.results()[2]
+    assert ada.manual == {"why": (1.5, "")}
+    assert ada.suspicious == ["why was marked by hand in an earlier file"]
+    enter(folder, text)
+    with opened(folder) as book:
+        assert book.results()[2].suspicious == []
+
+
 def test_a_table_of_a_spreadsheet_that_writes_semicolons(folder: Path) -> None:
     enter(folder, "student;question;points;comment\nada;why;1,5;Good, but short\n")
     (ada,) = [row for row in table(folder / "marks.csv") if row["student"] == "ada"]

@@ -128,6 +128,7 @@ def test_endless_nesting_is_refused() -> None:
         {"array": "<f8", "shape": [2]},
         {"array": "<f8", "shape": [1 << 62, 1 << 62]},
         {"array": "<f8", "shape": [0, 1 << 62]},
+        {"array": "<f8", "shape": [0, 1 << 26, 1 << 26, 1 << 26]},
         {"array": "<f8", "shape": [1] * 100},
         {"array": "|O", "shape": [1]},
         {"array": "<U2", "shape": [1]},

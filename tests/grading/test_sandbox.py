@@ -155,6 +155,30 @@ def test_a_stopped_sandbox_starts_nothing() -> None:
     assert gone(LIMITS.memory)
 
 
+def test_nothing_is_left_for_an_init_to_reap() -> None:
+    """In a container there may be none, and a zombie stays until it is gone."""
+    script = (
+        "import ctypes, os\n"
+        "from dsconv_lib.grading.sandbox import Limits, Sandbox\n"
+        "assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # orphans come here\n"
+        f"sandbox = Sandbox(Limits(memory={LIMITS.memory}))\n"
+        "first, second, third = (sandbox.start() for _ in range(3))\n"
+        "second.ask({'run': ''}, seconds=60)\n"
+        "third.ask({'run': ''}, seconds=60)\n"
+        "sandbox.end(first)\n"
+        "sandbox.end(second)\n"
+        "sandbox.stop()\n"
+        "sandbox.end(third)\n"
+        "try:\n"
+        "    print(os.waitpid(-1, 0))\n"
+        "except ChildProcessError:\n"
+        "    print('none')\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("none\n", "")
+    assert gone(LIMITS.memory)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_dies_with_the_grader(number: signal.Signals) -> None:
     script = (

@@ -93,6 +93,42 @@ def test_a_folder_around_the_class_in_a_zip_file_is_nobody(
 
 
 @pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["anna/hw_2_1_final.ipynb", "ben/hw_2_1_final.ipynb"],
+        ["lab_2_1_anna.ipynb", "lab_2_1_ben.ipynb"],
+        ["submissions/anna.ipynb", "submissions/ben.ipynb", "submissions/cem.ipynb"],
+        ["Anna_1_1_x.ipynb", "ben/Anna_1_2_x.ipynb"],
+    ],
+)
+def test_no_two_students_become_one(tmp_path: Path, files: list[str], zipped: bool) -> None:
+    class_ = dict.fromkeys(files, PLAIN)
+    found = Class(
+        write_zip(tmp_path / "a.zip", class_) if zipped else write(tmp_path / "a", class_)
+    )
+    assert sorted(each.file for each in found.submissions) == sorted(files)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "### Answer: why\n\nBecause.",
+        "## answer: why\nBecause.",
+        "###Answer: why (Max)\nBecause.",
+        "### Answer:\u00a0why\r\nBecause.",
+        "### Answer: why\n\n*2 points, marked by hand.*\n\nBecause.",
+        "### Answer: why\n\nBecause.\n\n### Answer: else\n\nNo.",
+    ],
+)
+def test_an_answer_is_found_as_people_type_it(typed: str) -> None:
+    cells = [{"cell_type": "markdown", "source": typed}]
+    empty = {"cell_type": "markdown", "source": "### Answer: why\n\nWrite your answer here."}
+    raw = json.dumps({"cells": [*cells, empty], "nbformat": 4}).encode()
+    assert read(raw).written["why"] == "Because."
+
+
+@pytest.mark.parametrize("zipped", [False, True])
 def test_moodle(tmp_path: Path, zipped: bool) -> None:
     place = write_zip(tmp_path / "a.zip", MOODLE) if zipped else write(tmp_path / "a", MOODLE)
     found = Class(place)
