@@ -22,10 +22,12 @@ class Interactive(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The figure's own HTML; a change of its files makes the page new."""
-        module, _, name = self.arguments[0].rpartition(".")
-        figure = getattr(importlib.import_module(module), name)()
-        for file in Path(importlib.import_module(module).__file__ or "").parent.glob("*.[jp][sy]"):
-            self.env.note_dependency(str(file))
+        name, _, attribute = self.arguments[0].rpartition(".")
+        module = importlib.import_module(name)
+        figure = getattr(module, attribute)()
+        for file in Path(str(module.__file__)).parent.iterdir():
+            if file.suffix in {".py", ".js"}:
+                self.env.note_dependency(str(file))
         return [nodes.raw("", figure.static_html(), format="html")]
 
 

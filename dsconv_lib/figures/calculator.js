@@ -81,7 +81,7 @@ const render = ({ model, el }) => {
   const bars = make("div", { ariaHidden: "true" });
   const ratio = make("p", { className: "ratio" });
   const body = make("tbody");
-  const columns = ["MACs", "weights", "bytes moved"];
+  const columns = ["MACs", "weights", "bytes (float32)"];
   const head = ["operation", ...columns].map((text) => make("th", { scope: "col", textContent: text }));
   const parts = ["standard", "depthwise", "pointwise"].map((name) => make("div", { className: name }));
   const captions = [0, 1].map(() => make("p", { className: "caption" }));

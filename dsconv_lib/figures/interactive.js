@@ -26,7 +26,7 @@ const form = (model, fields, problem) => {
   const values = () => Object.fromEntries(fields.map(({ name }) => [name, model.get(name)]));
   const why = ({ name, title, min, max, word }, wanted) =>
     wanted !== word && !(Number.isInteger(wanted) && min <= wanted && wanted <= max)
-      ? `The ${title} is a whole number from ${min} to ${max}.`
+      ? `Expected a whole number from ${min} to ${max} for the ${title}.`
       : problem({ ...values(), [name]: wanted });
   const number = ({ name, word, number }) =>
     model.get(name) === word ? number(values()) : model.get(name);
@@ -79,7 +79,7 @@ const form = (model, fields, problem) => {
 };
 
 const FORM_STYLE = `
-  :host { display: block; margin: 1.5rem 0; }
+  :host { display: block; margin: 1.5rem 0; padding: 0 5px; }
   .figure { container-type: inline-size; color: inherit; font: inherit; line-height: 1.5; }
   p { margin: 0 0 0.75rem; }
   .notice { margin: 0; font-weight: 600; }

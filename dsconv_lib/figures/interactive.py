@@ -57,6 +57,8 @@ class InteractiveFigure(AnyWidget):
     """
 
     label = Unicode().tag(sync=True)
+    # ipywidgets 7, which Colab has, would display the live view alone.
+    _ipython_display_ = None
 
     @property
     def sentence(self) -> str:
