@@ -33,6 +33,12 @@ const form = (model, fields, problem) => {
 
   const notice = make("p", { className: "notice" });
   notice.setAttribute("role", "alert");
+  // Below the row it is about: what the reader holds stays where it is.
+  const say = (field, reason) => {
+    notice.textContent = reason;
+    if (reason) rows.find((row) => row.field === field).row.after(notice);
+    return !reason;
+  };
   const take = ({ name }, value) => {
     model.set(name, value);
     model.save_changes();
@@ -43,7 +49,7 @@ const form = (model, fields, problem) => {
     let value = Number.isNaN(wanted) ? now : Math.min(Math.max(Math.round(wanted), field.min), field.max);
     while (value !== now && why(field, value)) value += Math.sign(now - value);
     take(field, value);
-    notice.textContent = reason && `${reason} It is now ${value}.`;
+    say(field, reason && `${reason} Taken instead: ${field.title} ${value}.`);
     show();
   };
 
@@ -54,14 +60,12 @@ const form = (model, fields, problem) => {
     const tick = make("input", { type: "checkbox" });
     slider.oninput = () => settle(field, slider.valueAsNumber);
     box.oninput = () => {
-      notice.textContent = why(field, box.valueAsNumber);
-      if (!notice.textContent) take(field, box.valueAsNumber);
+      if (say(field, why(field, box.valueAsNumber))) take(field, box.valueAsNumber);
     };
     box.onchange = () => settle(field, box.valueAsNumber);
     tick.onchange = () => {
       const wanted = tick.checked ? word : number(field);
-      notice.textContent = why(field, wanted);
-      if (!notice.textContent) take(field, wanted);
+      if (say(field, why(field, wanted))) take(field, wanted);
       show();
     };
     const name = make("span", { className: "name" }, title, " ", make("i", {}, ...symbol));
@@ -75,7 +79,7 @@ const form = (model, fields, problem) => {
     }
   };
   show();
-  return { values, show, element: make("div", { className: "form" }, notice, ...rows.map(({ row }) => row)) };
+  return { values, show, element: make("div", { className: "form" }, ...rows.map(({ row }) => row), notice) };
 };
 
 const FORM_STYLE = `

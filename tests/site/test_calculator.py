@@ -202,6 +202,7 @@ def test_what_cannot_be_is_not_taken_and_it_says_why(page):
     notice, live = page.get_by_role("alert"), page.locator("[aria-live]")
     page.get_by_label("stride", exact=True).press("ArrowRight")
     assert "“same” goes with stride 1 only" in notice.inner_text()
+    assert notice.inner_text().endswith("Taken instead: stride 1.")
     assert live.inner_text() == Calculator().sentence
 
     page.get_by_label("same").click()
@@ -215,7 +216,7 @@ def test_what_cannot_be_is_not_taken_and_it_says_why(page):
     page.get_by_label("padding", exact=True).press("Home")
     page.get_by_label("kernel size", exact=True).press("End")
     reason = "A kernel of 11 × 11 does not fit into the padded input of 8 × 8."
-    assert notice.inner_text() == f"{reason} It is now 8."
+    assert notice.inner_text() == f"{reason} Taken instead: kernel size 8."
     assert live.inner_text() == Calculator(stride=2, padding=0, kernel_size=8).sentence
 
     channels = box(page, "output channels")
