@@ -23,9 +23,14 @@ def test_a_notebook_gets_the_live_view_and_html_that_needs_no_kernel():
     assert set(data) == {"text/plain", "text/html", VIEW}
     html = data["text/html"]
     assert html.startswith('<div role="group" aria-label="Calculator of the cost of a layer">\n<p>')
-    assert html.count("</script>") == 1, "the module must not end the script early"
     assert " id=" not in html
     assert "http" not in html
+
+
+def test_no_text_ends_the_script_or_the_attribute_early():
+    html = Calculator(label='"</script><b>').static_html()
+    assert html.count("</script>") == 1
+    assert 'aria-label="&quot;&lt;/script&gt;&lt;b&gt;"' in html
 
 
 def test_its_text_is_the_same_in_every_process():

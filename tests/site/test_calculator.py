@@ -238,6 +238,15 @@ def test_it_fits_and_loads_nothing(browser, file, width, theme):
     assert site_checks.look_at(browser, file, width=width, theme=theme) == []
 
 
+def test_its_longest_numbers_fit_a_phone(page):
+    for name in ["input size", "kernel size", "input channels", "output channels"]:
+        page.get_by_label(name, exact=True).press("End")
+    page.get_by_label("depth multiplier", exact=True).press("End")
+    largest = {name: most for name, most in LIMITS.items() if name not in ("stride", "padding")}
+    assert page.locator("[aria-live]").inner_text() == Calculator(**largest).sentence
+    assert page.evaluate("document.scrollingElement.scrollWidth") == 375
+
+
 def test_it_stands_still_for_who_wants_that(browser, file):
     for motion, seconds in [("reduce", "0s"), ("no-preference", "0.2s")]:
         page = browser.new_page(reduced_motion=motion)
