@@ -1,15 +1,34 @@
-"""Sphinx extension of this book: takes out of the pages what they load and do not use, and puts the
-students' notebooks beside the pages that link to them.
+"""Sphinx extension of this book: puts interactive figures into pages of text, takes out of the pages
+what they load and do not use, and puts the students' notebooks beside the pages that link to them.
 """
 
+import importlib
 import re
 import shutil
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 # 1.5 MB of icons as script, while the theme's web fonts already draw every icon.
 ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*scripts/fontawesome\.js[^"]*"[^>]*></script>')
+
+
+class Interactive(SphinxDirective):
+    """`interactive` with a class in dotted form: that interactive figure, in its first state."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The figure's own HTML; a change of its files makes the page new."""
+        name, _, attribute = self.arguments[0].rpartition(".")
+        module = importlib.import_module(name)
+        figure = getattr(module, attribute)()
+        for file in Path(str(module.__file__)).parent.iterdir():
+            if file.suffix in {".py", ".js"}:
+                self.env.note_dependency(str(file))
+        return [nodes.raw("", figure.static_html(), format="html")]
 
 
 def drop_thebe(app: Sphinx) -> None:
@@ -45,6 +64,7 @@ def copy_students_notebooks(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; runs after the extensions that Jupyter Book itself loads."""
     drop_thebe(app)
+    app.add_directive("interactive", Interactive)
     app.connect("build-finished", drop_icon_script)
     app.connect("build-finished", copy_students_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

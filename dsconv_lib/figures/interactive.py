@@ -1,0 +1,92 @@
+"""Interactive figures: one ES module that is alive in a notebook and on a page without a kernel.
+
+A figure is a file of JavaScript beside this one, and a subclass of `InteractiveFigure` with its values. Where a kernel
+runs, it is an ordinary widget and Python sees what the reader chose. Everywhere else its HTML runs the same module.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from anywidget import AnyWidget
+from traitlets import Unicode
+
+# The model that the module talks to where no kernel runs: the part of Backbone's that the figures use. The element is
+# found through the running script, so the text has no ids and is the same in every run.
+STATIC = Template("""\
+<div role="group" aria-label="$label">
+<p>$sentence</p>
+<script>
+(() => {
+  const el = document.currentScript.parentElement;
+  const state = $state;
+  const listeners = {};
+  const model = {
+    get: (name) => state[name],
+    set: (name, value) => {
+      if (state[name] === value) return;
+      state[name] = value;
+      for (const event of [`change:$${name}`, "change"]) listeners[event]?.forEach((call) => call());
+    },
+    on: (event, call) => (listeners[event] ??= new Set()).add(call),
+    off: (event, call) => listeners[event]?.delete(call),
+    save_changes: () => {},
+  };
+  import("data:text/javascript;charset=utf-8," + encodeURIComponent($module))
+    .then(({ default: figure }) => figure.render({ model, el }));
+})();
+</script>
+</div>
+""")
+
+
+def module(name: str) -> str:
+    """Text of the ES module of the figure `name`, a file beside this one, with what all figures share in front."""
+    folder = Path(__file__).parent
+    return "".join((folder / f).read_text(encoding="utf-8") for f in ("interactive.js", name))
+
+
+class InteractiveFigure(AnyWidget):
+    """Base of the figures: a subclass sets `_esm`, `label` and its values, and says its result in `sentence`.
+
+    Values are traits with the tag `sync=True`; `label` names the figure to a screen reader.
+    """
+
+    label = Unicode().tag(sync=True)
+    # ipywidgets 7, which Colab has, would display the live view alone.
+    _ipython_display_ = None
+
+    @property
+    def sentence(self) -> str:
+        """The result for the present values: what a reader without JavaScript gets."""
+        raise NotImplementedError
+
+    def values(self) -> dict[str, Any]:
+        """The present values by name, those that the reader can change."""
+        names = set(self.traits(sync=True)) - set(InteractiveFigure.class_trait_names())
+        return {name: getattr(self, name) for name in sorted(names) if not name.startswith("_")}
+
+    def static_html(self) -> str:
+        """HTML that shows the figure without a kernel, with nothing outside it: the same text for the same values."""
+
+        def script(value: object) -> str:
+            return json.dumps(value, ensure_ascii=False).replace("</", "<\\/")
+
+        return STATIC.substitute(
+            label=escape(self.label),
+            sentence=escape(self.sentence),
+            state=script({"label": self.label, **self.values()}),
+            module=script(self._esm),
+        )
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self.values().items())
+        return f"{type(self).__name__}({values})"
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
+        return {**data, "text/plain": repr(self), "text/html": self.static_html()}, metadata
