@@ -29,7 +29,7 @@ FOR_STUDENTS = """\
 Run the next cell first: it brings the checks, and needs neither an account nor a network. Then go through the
 questions from the top. Replace each `raise NotImplementedError(...)` by your own code, run the cell, and run the
 check below it. A check tries your function on some public cases and says what it finds. Marks are given on other
-cases, by the function's name, and NumPy is all you need.
+cases, by the function's name, with NumPy and Python's own modules alone.
 
 The hints unfold one at a time. Where a heading says *Answer*, write into that cell; a person reads it."""
 FOR_READERS = """\

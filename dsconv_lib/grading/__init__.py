@@ -6,7 +6,8 @@ it does to its own interpreter changes its own answers, and nothing else.
 
 What this does not defend against:
 
-- An exercise's reference solution is public. Whoever pastes it in gets the points for it.
+- An exercise's reference solution is public, and the student's notebook carries it for its checks.
+  That cell is not run here; whoever copies the solution out of it gets the points for it.
 - A hole in the kernel or in bubblewrap. The sandbox is as good as they are.
 - `--unsafe` runs submissions with your own rights. They can then read the reference and your files.
 - A tmpfs counts bytes, not files: a submission that makes empty files in its scratch folder until

@@ -322,25 +322,19 @@ def field_with(step):
     ],
 )
 def receptive_fields(rng):
-    def kernels(*sizes, count):
-        return [int(each) for each in rng.choice(sizes, size=count)]
-
-    def strides(*sizes, count):
-        return [int(each) for each in rng.choice(sizes, size=count)]
+    def some(*numbers, count):
+        return [int(each) for each in rng.choice(numbers, size=count)]
 
     count = int(rng.integers(2, 6))
-    yield {"kernel_sizes": kernels(3, 5, 7, 9, count=count), "strides": [1] * count}
-    first, last = kernels(3, 5, 7, 9, count=2)
-    yield {"kernel_sizes": [first, 1, last], "strides": [*strides(2, 3, 4, count=1), 1, 1]}
-    yield {
-        "kernel_sizes": kernels(3, 5, 7, count=4),
-        "strides": [*strides(2, 3, count=3), 1],
-    }
+    yield {"kernel_sizes": some(3, 5, 7, 9, count=count), "strides": [1] * count}
+    first, last = some(3, 5, 7, 9, count=2)
+    yield {"kernel_sizes": [first, 1, last], "strides": [*some(2, 3, 4, count=1), 1, 1]}
+    yield {"kernel_sizes": some(3, 5, 7, count=4), "strides": [*some(2, 3, count=3), 1]}
     for _ in range(3):
         count = int(rng.integers(4, 8))
         yield {
-            "kernel_sizes": kernels(1, 3, 5, count=count),
-            "strides": [2, *strides(1, 2, 3, count=count - 2), 2],
+            "kernel_sizes": some(1, 3, 5, count=count),
+            "strides": [2, *some(1, 2, 3, count=count - 2), 2],
         }
 
 

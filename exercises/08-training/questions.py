@@ -420,9 +420,9 @@ def tail_of(n, up_to):
     ],
 )
 def sign_tests(rng):
-    few, many, each, all_of_them = (int(n) for n in rng.integers([2, 8, 3, 4], [7, 20, 40, 20]))
+    few, many, equal, only = (int(n) for n in rng.integers([2, 8, 3, 4], [7, 20, 40, 20]))
     yield {"only_one": few, "only_two": many}
-    yield {"only_one": each, "only_two": each}
-    yield {"only_one": 0, "only_two": all_of_them}
+    yield {"only_one": equal, "only_two": equal}
+    yield {"only_one": 0, "only_two": only}
     yield {"only_one": int(rng.integers(12, 20)), "only_two": int(rng.integers(4, 9))}
     yield {"only_one": int(rng.integers(20, 40)), "only_two": int(rng.integers(41, 60))}

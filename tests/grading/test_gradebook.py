@@ -161,7 +161,9 @@ def review(folder: Path) -> list[tuple[str, str, float | None, str]]:
     return entries
 
 
-@pytest.mark.parametrize("comment", ["-1: sign missing", "=1+1", "'tis so", "''", "'-1", "@", "a, b"])
+@pytest.mark.parametrize(
+    "comment", ["-1: sign missing", "=1+1", "'tis so", "''", "'-1", "@", "a, b"]
+)
 def test_a_comment_comes_back_as_it_was_entered(folder: Path, comment: str) -> None:
     enter(folder, f'student,question,points,comment\nada,why,1,"{comment}"\n')
     with opened(folder) as book:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsconv_lib.exercise import ExerciseError
+from dsconv_lib.exercise import ExerciseError, Question
 from dsconv_lib.grading.mark import Paper, WrongError
 
 TOY = Path(__file__).parent / "exercises" / "toy"
@@ -90,3 +90,13 @@ def test_differences_are_named(answer: object, message: str) -> None:
             break
     with pytest.raises(WrongError, match=message):
         prepared.check(0, answer)
+
+
+def test_points_are_for_each_case_or_for_all_together() -> None:
+    def question(whole: bool) -> Question:
+        return Question(
+            name="q", function="f", points=3, cases=lambda rng: [], reference=len, whole=whole
+        )
+
+    assert [question(False).score(right, 4) for right in (0, 2, 3, 4)] == [0, 1.5, 2.25, 3]
+    assert [question(True).score(right, 4) for right in (0, 2, 3, 4)] == [0, 0, 0, 3]
