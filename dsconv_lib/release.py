@@ -260,7 +260,8 @@ def _points_and_hints(question: Question) -> str:
     for number, hint in reversed(list(enumerate(question.hints, start=1))):
         inner = f"{hint}\n\n{folded}".strip()
         folded = f"<details><summary>Hint {number}</summary>\n\n{inner}\n\n</details>"
-    return f"*{_points(question.points)}.*\n\n{folded}".strip()
+    condition = ", if every case is right" if question.whole else ""
+    return f"*{_points(question.points)}{condition}.*\n\n{folded}".strip()
 
 
 def _markdown(name: str, source: str) -> dict[str, Any]:

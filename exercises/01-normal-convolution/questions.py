@@ -58,10 +58,11 @@ def out_size(in_size, kernel_size, stride, padding, dilation):
     ],
 )
 def size(rng):
+    halved = 2 * int(rng.integers(10, 113))  # one row is left over, as in 224 pixels
+    yield {"in_size": halved, "kernel_size": 3, "stride": 2, "padding": 1, "dilation": 1}
     for stride, padding, dilation in [
         (1, 0, 1),
         (3, 0, 2),
-        (2, 1, 1),
         (2, 0, 1),
         (1, 2, 2),
         (3, 1, 3),
