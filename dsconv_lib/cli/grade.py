@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dsconv_lib.grading.gradebook import Gradebook
     from dsconv_lib.grading.submissions import Class
 
+MAX_SEED = 2**63 - 1  # the largest whole number of a gradebook
+
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the gradebook is.")]
 
 
@@ -36,7 +38,11 @@ def grade_command(
     ] = Path("exercises"),
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=2**63 - 1, help="Draws the cases (at random, and stored)."),
+        typer.Option(
+            min=1,
+            max=MAX_SEED,
+            help="Draws the cases (at random, and stored); 0 would draw those students see.",
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Submissions at a time (one for each core).")
@@ -109,8 +115,15 @@ def review_command(
                 raise GradingError(f"{out} has no marks: run dsconv grade first")
             if marks is not None:
                 entries = read_manual(marks, book)
-                book.enter(entries)
-                console.print(f"{len(entries):,} marks entered", highlight=False)
+                entered = book.enter(entries)
+                console.print(f"{entered:,} marks entered", highlight=False)
+                if entered < len(entries):
+                    console.print(
+                        f"{len(entries) - entered:,} comments without points were not: they are in "
+                        f"{marks} alone",
+                        highlight=False,
+                        soft_wrap=True,
+                    )
             feedback.export(book)
             if marks is not None:
                 return
@@ -121,7 +134,8 @@ def review_command(
             table = out / "review.csv"
             if table.exists() and not book.holds(read_manual(table, book)):
                 raise GradingError(
-                    f"{table} has points that were not entered: add --marks {table}, or move it away"
+                    f"{table} has points that were not entered: add --marks {table}, or move it "
+                    f"away (a comment without points is not entered: give it points)"
                 )
             table.write_text(feedback.review_table(here, book.results()), encoding="utf-8")
             console.print(f"Answers: {out / 'review.html'}", highlight=False, soft_wrap=True)
@@ -167,7 +181,7 @@ def _seed(book: Gradebook, name: str, given: int | None, resume: bool) -> int:
     """Choose the seed: that of the marks there are, or the given one, or one drawn at random."""
     here = book.assignment
     if here is None or (book.empty and not resume):
-        return secrets.randbits(63) if given is None else given
+        return 1 + secrets.randbelow(MAX_SEED) if given is None else given
     if not resume:
         raise GradingError(
             f"{book.folder} holds marks of {here.name!r}: add --resume to go on with them, or name "

@@ -19,7 +19,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from dsconv_lib.grading.gradebook import Assignment, Gradebook, Result, plain
+from dsconv_lib.grading.gradebook import DIGITS, Assignment, Gradebook, Result, plain
 
 BINS = 10  # of the distribution of marks
 
@@ -87,7 +87,7 @@ def review_table(here: Assignment, results: Iterable[Result]) -> str:
 
 def points(value: float | None) -> str:
     """Write points with the digits they need, and none where there are none."""
-    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
+    return "" if value is None else f"{value:.{DIGITS}f}".rstrip("0").rstrip(".")
 
 
 def page_name(result: Result) -> str:

@@ -25,6 +25,7 @@ from dsconv_lib.grading.submissions import Submission
 
 FILE = "gradebook.sqlite"
 NAMED = 3  # of those who handed in the same file
+DIGITS = 4  # of points, after the decimal point
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS assignment (
     name TEXT, seed INTEGER, version TEXT, points TEXT, written TEXT, hints TEXT,
@@ -36,8 +37,12 @@ CREATE TABLE IF NOT EXISTS automatic (
     PRIMARY KEY (assignment, student, sha256, version, seed));
 CREATE TABLE IF NOT EXISTS manual (
     assignment TEXT, student TEXT, question TEXT, points REAL, comment TEXT,
-    PRIMARY KEY (assignment, student, question));
+    sha256 TEXT, PRIMARY KEY (assignment, student, question));
 """
+
+
+# A mark given by hand: student, question, points (None: a comment alone), comment.
+Entry = tuple[str, str, float | None, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Result:
     def total(self) -> float:
         """Points in all."""
         questions = {*self.manual, *(self.marks["questions"] if self.marks else ())}
-        return round(sum(self.score(name) for name in questions), 4)
+        return round(sum(self.score(name) for name in questions), DIGITS)
 
     def marked(self, points: Mapping[str, float]) -> float:
         """Points that could be had so far: those of questions that somebody has marked."""
@@ -172,17 +177,24 @@ class Gradebook:
                 (*self._key(submission), json.dumps(marks)),
             )
 
-    def enter(self, entries: Sequence[tuple[str, str, float, str]]) -> None:
-        """Store marks given by hand: student, question, points, comment; all of them or none."""
+    def enter(self, entries: Sequence[Entry]) -> int:
+        """Store marks given by hand, all of them or none, for the files that are here now.
+
+        Returns:
+            How many they are; a comment without points is not stored.
+        """
         name = self._known().name
+        rows = [(name, *each, each[0]) for each in entries if each[2] is not None]
         with self._data:
             self._data.executemany(
-                "INSERT OR REPLACE INTO manual VALUES (?, ?, ?, ?, ?)",
-                [(name, *entry) for entry in entries],
+                "INSERT OR REPLACE INTO manual VALUES "
+                "(?, ?, ?, ?, ?, (SELECT sha256 FROM roster WHERE student = ?))",
+                rows,
             )
+        return len(rows)
 
-    def holds(self, entries: Sequence[tuple[str, str, float, str]]) -> bool:
-        """Tell whether these marks have all been entered."""
+    def holds(self, entries: Sequence[Entry]) -> bool:
+        """Tell whether these have all been entered, comments without points too."""
         manual = {each.submission.student: each.manual for each in self.results()}
         return all(
             manual[student].get(question) == (points, comment)
@@ -191,25 +203,38 @@ class Gradebook:
 
     def results(self) -> list[Result]:
         """Read everybody's marks, in the order of the roster's names."""
-        name = self._known().name
+        here = self._known()
         roster = []
         for row in self._data.execute("SELECT * FROM roster ORDER BY student"):
             student, number, system, file, sha256, late, notes = row
             roster.append(
                 Submission(student, number, system, file, sha256, bool(late), json.loads(notes))
             )
-        manual: dict[str, dict[str, tuple[float, str]]] = {}
-        for student, question, points, comment in self._data.execute(
-            "SELECT student, question, points, comment FROM manual WHERE assignment = ?", (name,)
+        files = {each.student: each.sha256 for each in roster}
+        manual: dict[str, dict[str, tuple[float, str]]] = {each: {} for each in files}
+        outdated: dict[str, list[str]] = {each: [] for each in files}
+        for student, question, points, comment, sha256 in self._data.execute(
+            "SELECT student, question, points, comment, sha256 FROM manual "
+            "WHERE assignment = ? AND student IN (SELECT student FROM roster) ORDER BY question",
+            (here.name,),
         ):
-            manual.setdefault(student, {})[question] = (points, comment)
+            marked = f"{question} was marked by hand"
+            most = here.points.get(question)
+            if most is None:  # kept, should the question come back
+                outdated[student].append(f"{marked}, and is no question any more")
+                continue
+            manual[student][question] = (points, comment)
+            if points > round(most, DIGITS):
+                outdated[student].append(f"{marked} with more points than it has now")
+            if sha256 != files[student]:
+                outdated[student].append(f"{marked} in an earlier file")
         copies: dict[str, list[str]] = {}
         for each in roster:
             copies.setdefault(each.sha256, []).append(each.student)
         results = []
         for each in roster:
             marks = self._marks(each)
-            suspicious = list(marks["suspicious"]) if marks else []
+            suspicious = (list(marks["suspicious"]) if marks else []) + outdated[each.student]
             same = [name for name in copies[each.sha256][: NAMED + 1] if name != each.student]
             if same:
                 more = len(copies[each.sha256]) - 1 - len(same[:NAMED])
@@ -217,7 +242,7 @@ class Gradebook:
                     f"the same file, byte for byte, as {', '.join(same[:NAMED])}"
                     + (f" and {more} others" if more else "")
                 )
-            results.append(Result(each, marks, manual.get(each.student, {}), suspicious))
+            results.append(Result(each, marks, manual[each.student], suspicious))
         return results
 
     def missing(self) -> list[Submission]:
@@ -253,10 +278,10 @@ def opened(folder: Path) -> Iterator[Gradebook]:
         book.close()
 
 
-def read_manual(file: Path, book: Gradebook) -> list[tuple[str, str, float, str]]:
+def read_manual(file: Path, book: Gradebook) -> list[Entry]:
     """Read marks given by hand from a CSV file with the columns student, question, points, comment.
 
-    Rows without points are left out.
+    Rows without points and comment are left out.
 
     Raises:
         GradingError: if a column, student or question is unknown, or points are not from 0 to the
@@ -264,8 +289,8 @@ def read_manual(file: Path, book: Gradebook) -> list[tuple[str, str, float, str]
     """
     here = book.assignment
     points = here.points if here else {}
-    students = {plain(each.submission.student): each.submission.student for each in book.results()}
-    entries = []
+    students = {each.submission.student for each in book.results()}
+    entries: list[Entry] = []
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             text = stream.read()
@@ -278,7 +303,8 @@ def read_manual(file: Path, book: Gradebook) -> list[tuple[str, str, float, str]
         if not {"student", "question", "points"} <= row.keys():
             raise GradingError(f"{file}: expected the columns student, question, points, comment")
         student, question, given = (row[name] or "" for name in ("student", "question", "points"))
-        if not given.strip():
+        student, comment = _as_meant(student), _as_meant(row.get("comment") or "")
+        if not given.strip() and not comment.strip():
             continue
         if student not in students:
             raise GradingError(f"{file}, line {line}: nobody is called {student!r}")
@@ -286,19 +312,27 @@ def read_manual(file: Path, book: Gradebook) -> list[tuple[str, str, float, str]
             raise GradingError(
                 f"{file}, line {line}: question {question!r}: expected one of {', '.join(points)}"
             )
+        if not given.strip():
+            entries.append((student, question, None, comment))
+            continue
         try:
-            value = float(given.replace(",", ".") if local else given)
+            value = round(float(given.replace(",", ".") if local else given), DIGITS)
         except ValueError:
             value = -1.0
-        if not 0 <= value <= points[question]:
+        if not 0 <= value <= round(points[question], DIGITS):
             raise GradingError(
                 f"{file}, line {line}: points {given!r}: expected 0 to {points[question]:g}, with a "
                 f"decimal point"
             )
-        entries.append((students[student], question, value, row.get("comment") or ""))
+        entries.append((student, question, value, comment))
     return entries
 
 
 def plain(text: str) -> str:
     """Make text that a spreadsheet does not take for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "'")) else text
+
+
+def _as_meant(text: str) -> str:
+    """Undo `plain`."""
+    return text[1:] if text.startswith("'") and plain(text[1:]) != text[1:] else text

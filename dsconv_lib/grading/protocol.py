@@ -104,7 +104,10 @@ class Decoder:
         if size > len(self.rest):
             raise ProtocolError("an array of more bytes than were sent")
         taken, self.rest = self.rest[:size], self.rest[size:]
-        return np.frombuffer(taken, dtype=DTYPES[dtype]).reshape(shape).copy()
+        try:
+            return np.frombuffer(taken, dtype=DTYPES[dtype]).reshape(shape).copy()
+        except ValueError:  # no bytes, but sides whose product NumPy cannot count
+            raise ProtocolError("an array of an impossible shape") from None
 
     def done(self) -> None:
         """Check that no bytes are left over."""

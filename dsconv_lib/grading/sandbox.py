@@ -91,9 +91,13 @@ class Process:
         inside_in, self._requests = os.pipe()
         self._replies, inside_out = os.pipe()
         passed = [inside_in, inside_out]
+        told = None
         if confined:
-            passed.append(_readable(seccomp.program()))
-            command = [command[0], "--seccomp", str(passed[-1]), *command[1:]]
+            program = _readable(seccomp.program())
+            told, telling = os.pipe()
+            passed += [telling, program]
+            options = ["--info-fd", f"{telling}", "--seccomp", f"{program}"]
+            command = [command[0], *options, *command[1:]]
         settings = settings | {"streams": [inside_in, inside_out]}
         try:
             self._process = subprocess.Popen(
@@ -107,14 +111,16 @@ class Process:
                 cwd=None if confined else tempfile.gettempdir(),
             )
         except BaseException:
-            os.close(self._requests)
-            os.close(self._replies)
+            for each in (self._requests, self._replies, told):
+                if each is not None:
+                    os.close(each)
             raise
         finally:
             for each in passed:
                 os.close(each)
         os.set_blocking(self._requests, False)
         os.set_blocking(self._replies, False)
+        self._inner = None if told is None else _child(told)
 
     def ask(
         self, message: dict[str, Any], arrays: bytes = b"", *, seconds: float
@@ -139,20 +145,53 @@ class Process:
             raise Died("wrote into the grader's pipe")
         return reply, decoder
 
-    def close(self) -> None:
-        """Kill the process and all it started, and wait until they have gone."""
+    def kill(self) -> None:
+        """Kill the process and all it started, without waiting."""
+        # bubblewrap waits for its child, the first process inside, with which the kernel ends the
+        # others. Killed before it, bubblewrap leaves the child to an init, and in a container there
+        # may be none that waits for it.
+        if self._inner is not None and _parent(self._inner) == self._process.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._inner, signal.SIGKILL)
+        else:
+            self._kill_group()
+
+    def _kill_group(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+
+    def close(self) -> None:
+        """Kill the process and all it started, and wait until they have gone."""
+        self.kill()
+        try:
+            self._process.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            self._kill_group()
+            self._process.wait()
         os.close(self._requests)
-        # bubblewrap's first process inside is killed too, and the kernel ends the others with it;
-        # the pipe closes when the last of them has let go.
+        # The pipe closes when the last of them has let go.
         try:
             gone = _drained(self._replies)
         finally:
             os.close(self._replies)
         if self._confined and not gone:
             raise GradingError("a sandbox did not end: look for processes named bwrap")
+
+
+def _child(told: int) -> int | None:
+    """Read what bubblewrap tells of itself: the id of its child, or None if it ended without one."""
+    with open(told, "rb") as stream:
+        text = stream.read()
+    return int(json.loads(text)["child-pid"]) if text else None
+
+
+def _parent(process: int) -> int | None:
+    """Give the id of a process's parent, or None if there is no such process any more."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(status.rpartition(")")[2].split()[1])
 
 
 def _drained(stream: int) -> bool:
@@ -220,8 +259,7 @@ class Sandbox:
             self._stopped = True
             live = list(self._live)
         for process in live:
-            with suppress(ProcessLookupError):
-                os.killpg(process._process.pid, signal.SIGKILL)
+            process.kill()
 
     @cached_property
     def _root(self) -> bool:
