@@ -100,7 +100,7 @@ def review_command(
         ),
     ] = None,
 ) -> None:
-    """Show the written answers side by side, and enter marks given by hand."""
+    """Collect the written answers by question, and enter marks given by hand."""
     with one_line_errors():
         _need_jinja()
         from dsconv_lib.grading import feedback

@@ -225,6 +225,9 @@ HONEST: dict[str, Case] = {
     "wrong": Case(BAD, NONE),
     "summed": Case(scale_that("return (x.T @ weight).T"), (0, 1)),
     "not_done": Case(["def scale(x, weight):\n    raise NotImplementedError"], NONE),
+    "another_exercise": Case(
+        ["def depthwise_conv2d(x):\n    return x"], NONE, "none of the functions of toy is here"
+    ),
     "empty": Case([], NONE),
 }
 
