@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import IO, Any
 
 import numpy as np
@@ -91,13 +91,10 @@ class Process:
         inside_in, self._requests = os.pipe()
         self._replies, inside_out = os.pipe()
         passed = [inside_in, inside_out]
-        told = None
         if confined:
             program = _readable(seccomp.program())
-            told, telling = os.pipe()
-            passed += [telling, program]
-            options = ["--info-fd", f"{telling}", "--seccomp", f"{program}"]
-            command = [command[0], *options, *command[1:]]
+            passed.append(program)
+            command = [command[0], "--seccomp", f"{program}", *command[1:]]
         settings = settings | {"streams": [inside_in, inside_out]}
         try:
             self._process = subprocess.Popen(
@@ -111,16 +108,14 @@ class Process:
                 cwd=None if confined else tempfile.gettempdir(),
             )
         except BaseException:
-            for each in (self._requests, self._replies, told):
-                if each is not None:
-                    os.close(each)
+            for each in (self._requests, self._replies):
+                os.close(each)
             raise
         finally:
             for each in passed:
                 os.close(each)
         os.set_blocking(self._requests, False)
         os.set_blocking(self._replies, False)
-        self._inner = None if told is None else _child(told)
 
     def ask(
         self, message: dict[str, Any], arrays: bytes = b"", *, seconds: float
@@ -150,11 +145,24 @@ class Process:
         # bubblewrap waits for its child, the first process inside, with which the kernel ends the
         # others. Killed before it, bubblewrap leaves the child to an init, and in a container there
         # may be none that waits for it.
-        if self._inner is not None and _parent(self._inner) == self._process.pid:
-            with suppress(ProcessLookupError):
-                os.kill(self._inner, signal.SIGKILL)
-        else:
+        if not self._confined:
             self._kill_group()
+        elif (inner := self._child()) is not None:
+            with suppress(ProcessLookupError):
+                os.kill(inner, signal.SIGKILL)
+
+    def _child(self) -> int | None:
+        """Wait for bubblewrap's child; return its id, or None if there is none any more.
+
+        bubblewrap can be told to write the id down. While it does so, the end of the grader leaves
+        a child that waits for ever.
+        """
+        while self._process.poll() is None:
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit() and _parent(entry) == self._process.pid:
+                    return int(entry.name)
+            sleep(0.001)
+        return None
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError):
@@ -178,17 +186,10 @@ class Process:
             raise GradingError("a sandbox did not end: look for processes named bwrap")
 
 
-def _child(told: int) -> int | None:
-    """Read what bubblewrap tells of itself: the id of its child, or None if it ended without one."""
-    with open(told, "rb") as stream:
-        text = stream.read()
-    return int(json.loads(text)["child-pid"]) if text else None
-
-
-def _parent(process: int) -> int | None:
-    """Give the id of a process's parent, or None if there is no such process any more."""
+def _parent(entry: Path) -> int | None:
+    """Give the id of the parent of a process in /proc, or None if it is there no more."""
     try:
-        status = Path(f"/proc/{process}/stat").read_text(errors="replace")
+        status = (entry / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     return int(status.rpartition(")")[2].split()[1])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,4 +199,24 @@ def test_it_dies_with_the_grader(number: signal.Signals) -> None:
     grader.send_signal(number)
     grader.wait()
     grader.stdout.close()
+    assert gone(LIMITS.memory)
+
+
+def test_it_dies_with_a_grader_that_ends_while_it_starts() -> None:
+    script = (
+        "from dsconv_lib.grading.sandbox import Limits, Sandbox\n"
+        f"sandbox = Sandbox(Limits(memory={LIMITS.memory}))\n"
+        "sandbox.end(sandbox.start())\n"
+        "print('started', flush=True)\n"
+        "while True: sandbox.end(sandbox.start())\n"
+    )
+    draw = random.Random(0)
+    for _ in range(20):
+        grader = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+        assert grader.stdout is not None
+        assert grader.stdout.readline() == b"started\n"
+        time.sleep(draw.uniform(0, 0.05))
+        grader.kill()
+        grader.wait()
+        grader.stdout.close()
     assert gone(LIMITS.memory)
