@@ -20,7 +20,7 @@ NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercis
 export OMP_NUM_THREADS ?= 2
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help book test notebooks results site lab lint format clean browser sandbox always
+.PHONY: help book test notebooks results site lab lint format clean browser sandbox colab lite repo always
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
@@ -31,7 +31,7 @@ book: notebooks  ## execute the notebooks that changed, build the site, say whic
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 # Never executes a notebook: a stale one must fail a test here, not be mended on the way.
-test: $(READY) browser sandbox lint  ## style, types, a fresh build of the site, all tests, every notebook re-run and compared
+test: $(READY) browser sandbox colab lint  ## style, types, a fresh build of the site, all tests, every notebook re-run and compared
 	@rm -rf _build/html _build/.doctrees
 	@$(MAKE) --no-print-directory site
 	@# Two processes with one thread each; --dist loadfile keeps the site tests on one browser.
@@ -50,6 +50,9 @@ site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebook
 
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/python tools/results.py
+
+repo: $(READY)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME
+	@$(BIN)/python tools/repository.py $(URL)
 
 lab: $(READY)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
@@ -84,3 +87,6 @@ browser:
 
 sandbox:
 	@tools/sandbox.sh
+
+colab: $(READY)
+	@tools/colab.sh _build/colab $(BIN)/python $(TORCH)

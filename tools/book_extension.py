@@ -1,11 +1,12 @@
 """Sphinx extension of this book: puts interactive figures into pages of text, takes out of the pages
-what they load and do not use, and puts the students' notebooks beside the pages that link to them.
+what they load and do not use, and leads from a solution to the student's notebook.
 """
 
 import importlib
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -61,10 +62,21 @@ def copy_students_notebooks(app: Sphinx, exception: Exception | None) -> None:
         shutil.copyfile(Path(app.srcdir, name), Path(app.outdir, name))
 
 
+def open_students_notebooks(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Let the Colab button of a solution open the notebook without it."""
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []):
+            if button.get("url", "").startswith("https://colab."):
+                button["url"] = button["url"].replace("/solution.ipynb", "/student.ipynb")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; runs after the extensions that Jupyter Book itself loads."""
     drop_thebe(app)
     app.add_directive("interactive", Interactive)
+    app.connect("html-page-context", open_students_notebooks, priority=900)  # after the theme
     app.connect("build-finished", drop_icon_script)
     app.connect("build-finished", copy_students_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

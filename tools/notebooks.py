@@ -31,6 +31,7 @@ from rich.console import Console
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "dsconv_lib"
 RECORD = "executed.json"
+BOOTSTRAP = "bootstrap"  # id and tag of the cell that installs the library, for tools/repository.py
 CELL_TIMEOUT = 1800  # seconds; a cell that trains a network on a slow laptop stays well below
 WORDS_PER_MINUTE = 200
 CODE_LINES_PER_MINUTE = 40
@@ -134,7 +135,8 @@ def sources_hash(notebook: NotebookNode, root: Path) -> str:
     """One hash of everything that decides what the notebook prints."""
     digest = hashlib.sha256()
     for cell in code_cells(notebook):
-        digest.update(cell.source.encode() + b"\0")
+        if cell.id != BOOTSTRAP:
+            digest.update(cell.source.encode() + b"\0")
     for file in files_behind(notebook, root):
         digest.update(file.relative_to(root).as_posix().encode() + b"\0")
         digest.update(file.read_bytes() + b"\0")
@@ -184,7 +186,7 @@ def minutes_to_read(notebook: NotebookNode) -> int:
     """Reading time, rounded up; the line that states the time does not count."""
     prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     prose = re.sub(r"</?[a-zA-Z][^>]*>", " ", TIME_LINE.sub("", prose))
-    lines = sum(len(c.source.splitlines()) for c in code_cells(notebook))
+    lines = sum(len(c.source.splitlines()) for c in code_cells(notebook) if c.id != BOOTSTRAP)
     return max(1, math.ceil(len(prose.split()) / WORDS_PER_MINUTE + lines / CODE_LINES_PER_MINUTE))
 
 

@@ -27,3 +27,13 @@ def solutions(name):
     for question in EXERCISES[name].questions.values():
         exec(cells[question.name], names)
     return names
+
+
+def solved(folder):
+    """The student's notebook of an exercise, each stub replaced by the cell of the solution."""
+    notebook = json.loads((folder / "student.ipynb").read_text(encoding="utf-8"))
+    solution = code(folder, "solution.ipynb")
+    for cell in notebook["cells"]:
+        if cell["id"] in EXERCISES[folder.name].questions:
+            cell["source"] = [solution[cell["id"]]]
+    return notebook

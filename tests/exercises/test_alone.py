@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exercise_files import EXERCISES, FOLDERS, code
+from exercise_files import EXERCISES, FOLDERS, code, solved
 
 # An interpreter without site-packages: neither the library nor torch can be imported there.
 RUN = """
@@ -44,13 +44,7 @@ def run_alone(folder, packages, *, times=1):
 
 
 def paste(source, target):
-    """Write the student's notebook to `target`, each stub replaced by the cell of the solution."""
-    notebook = json.loads((source / "student.ipynb").read_text(encoding="utf-8"))
-    solution = code(source, "solution.ipynb")
-    for cell in notebook["cells"]:
-        if cell["id"] in EXERCISES[source.name].questions:
-            cell["source"] = [solution[cell["id"]]]
-    (target / "student.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    (target / "student.ipynb").write_text(json.dumps(solved(source)), encoding="utf-8")
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

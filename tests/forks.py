@@ -1,0 +1,26 @@
+"""A copy of the course as somebody's fork, for the tests of what an address leads to."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MADE = {"_build", "build", "runs", "data", "tests"}  # or not needed
+
+
+def copy_of_the_course(folder):
+    """What a fork would be, without its tests."""
+
+    def left_out(at, names):
+        here = MADE if Path(at) == ROOT else {"__pycache__"}
+        return {n for n in names if n in here or n.startswith(".") or n.endswith(".egg-info")}
+
+    shutil.copytree(ROOT, folder, ignore=left_out)
+    return folder
+
+
+def point(folder, url):
+    """Run what `make repo` runs."""
+    command = [sys.executable, "tools/repository.py", url]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
