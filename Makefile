@@ -48,6 +48,9 @@ notebooks: $(READY)  ## make the exercises' notebooks, execute those that change
 site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebooks
 	@$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 
+lite: site  ## add exercises that run on the page, with JupyterLite: make lite PYODIDE=.../pyodide-314.0.6.tar.bz2
+	@tools/lite.sh _build/html $(BIN)/python $(PYODIDE)
+
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/python tools/results.py
 
