@@ -98,7 +98,7 @@ const picture = (half) => {
       filter.textContent = `filter ${name}`;
       kernel.show(taps, `Weights of filter ${name} for channel ${m}: ${spoken(taps)}`, whole);
       product.show(products[k] ?? [], `Products in channel ${m}: ${read ? spoken(products[k]) : "none"}`, whole);
-      sum.textContent = read ? `sum ${signed(sums[k])}` : "";
+      sum.textContent = read && size > 1 ? `sum ${signed(sums[k])}` : "";
     });
     outputs.forEach((output, channel) => {
       const values = made.filter((step) => step.n === channel).map(({ value }) => value);
@@ -137,7 +137,7 @@ const nest = ({ half, n, i, j, macs }) => {
   const lines = [...loops, ...inner].map(([name, count, value]) => {
     const line = `for ${name} in range(${count}):`;
     return gone[name]
-      ? [make("s", {}, line), `gone: ${gone[name]}`]
+      ? [make("s", {}, line), make("b", {}, `gone: ${gone[name]}`)]
       : [line, `${name} = ${value ?? `0 … ${count - 1}`}`];
   });
   lines.push([`pixel = ${pixel}`], [`tap = ${tap}`], ["y[b, n, i, j] += tap * pixel"], ["macs += 1", `macs = ${macs}`]);
@@ -157,7 +157,7 @@ const STYLE = `
   .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   label {
     position: relative; min-height: 44px; padding: 0.3rem 0.5rem 0.5rem; border: 2px solid var(--rule); border-radius: 8px;
-    font-size: 0.9rem; line-height: 1.35;
+    font-size: min(0.9rem, 3.6cqi); line-height: 1.35;
   }
   label:has(:checked) { border-color: currentcolor; }
   label input { position: absolute; inset: 0; width: 100%; height: 100%; opacity: 0; cursor: pointer; }
@@ -177,14 +177,14 @@ const STYLE = `
   }
   button:nth-child(2) { min-width: 5.5rem; font-weight: 700; }
   [aria-disabled="true"] { opacity: 0.5; cursor: default; }
-  .position { min-width: 6.2rem; font-size: 0.95rem; text-align: right; white-space: nowrap; }
-  .result { display: flex; flex-wrap: wrap; gap: 0 2rem; align-items: baseline; justify-content: space-between; margin-bottom: 0.75rem; }
+  .position { min-width: 11.5ch; font-size: min(0.95rem, 4.4cqi); text-align: right; white-space: nowrap; }
+  .result { display: grid; align-items: baseline; margin-bottom: 0.75rem; }
   .result p { margin: 0; white-space: nowrap; }
   .result b { font-size: 1.3rem; }
-  .equation { font-family: monospace; }
+  .equation { font: min(1rem, 4.8cqi) monospace; }
   .main { display: grid; gap: 1rem 1.75rem; }
   .picture {
-    --cell: 20px; --line: 1.15rem; display: grid; grid-template-rows: auto;
+    --cell: min(24px, 6cqi); --line: 1.15rem; display: grid; grid-template-rows: auto;
     grid-template-columns: calc(5 * var(--cell)) repeat(3, 1fr calc(3 * var(--cell)));
     grid-auto-rows: calc(5 * var(--cell) + 2 * var(--line)); align-items: center; justify-items: center;
     font-size: 0.75rem; line-height: var(--line); white-space: nowrap;
@@ -208,18 +208,18 @@ const STYLE = `
   ol { margin: 0 0 1rem; padding: 0; list-style: none; font: 0.75rem/2.1 monospace; }
   li { display: flex; justify-content: space-between; padding-left: calc(0.6em * var(--depth)); border-bottom: 1px solid var(--rule); white-space: pre; }
   code { font: inherit; }
-  .note { min-height: 7.5em; font-size: 0.9rem; }
+  .note { min-height: 7.5em; margin: 0; font-size: 0.9rem; }
   @container (min-width: 40rem) {
-    .main { grid-template-columns: 24.25rem minmax(0, 1fr); align-items: center; }
-    .picture { --cell: 24px; }
+    .result { grid-template-columns: 1fr auto; }
+    .main { grid-template-columns: 24.25rem minmax(0, 1fr); }
+    ol { margin-top: 1.15rem; }
   }
   @container (max-width: 32rem) {
-    label { padding: 0.25rem 0.35rem 0.4rem; font-size: 0.75rem; }
+    label { padding: 0.25rem 0.35rem 0.4rem; }
     .controls { grid-template-columns: repeat(6, 1fr); }
-    :is(button, .position) { grid-column: span 2; }
+    :is(button, .position) { grid-column: span 2; min-width: 0; }
     .controls input { grid-column: span 4; }
     ol { line-height: 1.8; }
-    .note { min-height: 6em; }
   }
 `;
 
@@ -294,10 +294,11 @@ const render = ({ model, el }) => {
       shown = picture(now.half);
       main.className = `main ${now.half}`;
       main.firstChild.replaceWith(shown.element);
-      note.textContent = NESTS[now.half].note;
     }
     shown.show(steps.slice(0, step).filter(({ half }) => half === now.half));
     loops.replaceChildren(...nest(now));
+    const which = HALVES[operation].length > 1 ? ["First half. ", "Second half. "][HALVES[operation].indexOf(now.half)] : "";
+    note.textContent = which + NESTS[now.half].note;
     const said = describe(now, state);
     equation.textContent = said.equation;
     count.replaceChildren(make("b", {}, `${now.macs}`), ` of ${steps.at(-1).macs} multiplications`);

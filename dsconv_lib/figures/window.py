@@ -15,21 +15,24 @@ from dsconv_lib.figures.interactive import InteractiveFigure, module
 from dsconv_lib.spec import Array
 
 
-def _numbers(most: int, least: int, *shape: int) -> Array:
-    """Whole numbers from `least` to `most` without a pattern that meets the eye: fifth powers modulo a prime."""
-    powers = (np.arange(prod(shape)) + 7) ** 5 % 97
+def _numbers(least: int, most: int, *shape: int) -> Array:
+    """Whole numbers from `least` to `most` without a pattern that meets the eye: fifth powers modulo a prime.
+
+    From 48 on they are such that no input, product or output has more than two characters.
+    """
+    powers = np.arange(48, 48 + prod(shape)) ** 5 % 113
     return (powers % (most - least + 1) + least).reshape(shape).astype(np.float64)
 
 
-_X = _numbers(4, 0, 1, 3, 5, 5)
-_DEPTHWISE = _numbers(2, -1, 3, 1, 3, 3)
+_X = _numbers(0, 4, 1, 3, 5, 5)
+_DEPTHWISE = _numbers(-1, 2, 3, 1, 3, 3)
 
 # Input and weight of each operation: 3 channels of 5x5 pixels, 3x3 kernels, 4 outputs. The pointwise operation reads
 # what the depthwise one writes, so that the two after each other are the separable convolution.
 ARRAYS = {
-    "standard": (_X, _numbers(2, -1, 4, 3, 3, 3)),
+    "standard": (_X, _numbers(-1, 2, 4, 3, 3, 3)),
     "depthwise": (_X, _DEPTHWISE),
-    "pointwise": (ops.depthwise(_X, _DEPTHWISE), _numbers(2, -1, 4, 3, 1, 1)),
+    "pointwise": (ops.depthwise(_X, _DEPTHWISE), _numbers(-1, 2, 4, 3, 1, 1)),
 }
 SPECS = {
     "standard": specs.of_arrays(*ARRAYS["standard"]),
@@ -45,12 +48,15 @@ def _script() -> str:
         name: {"x": x[0].astype(int).tolist(), "weight": weight.astype(int).tolist()}
         for name, (x, weight) in ARRAYS.items()
     }
-    compact = {"separators": (",", ":")}
-    return f"const ARRAYS = {json.dumps(arrays, **compact)};\nconst HALVES = {json.dumps(HALVES, **compact)};\n"
+    constants = {"ARRAYS": arrays, "HALVES": HALVES}
+    return "".join(
+        f"const {name} = {json.dumps(value, separators=(',', ':'))};\n"
+        for name, value in constants.items()
+    )
 
 
 def _signed(number: float) -> str:
-    return f"{number:.0f}".replace("-", "−")
+    return f"{number:z.0f}".replace("-", "−")
 
 
 class SlidingWindow(InteractiveFigure):
