@@ -46,25 +46,29 @@ const product = ({ kind, in_channels, out_channels, kernel_size, out_size }) => 
   ]);
 };
 
-// Sheets stand for channels, four of them for more; of a map wider than eight pixels eight are drawn. A line runs
-// through all that the output number looks at, and ends in it.
+// Sheets stand for channels, four of them for more; of a map wider than six pixels six are drawn. A line runs through
+// all that the output number looks at, and ends in it.
 const picture = ({ in_channels, out_channels, in_size, out_size, kernel_size, stride, looked_at }) => {
-  const square = (name, x, y, side) =>
-    `<rect class="${name}" x="${11 * x}" y="${11 * y}" width="${11 * side}" height="${11 * side}"/>`;
+  const PIXEL = 15, SLANT = 0.42, GAP = 26;
+  const square = (name, x, y, side) => {
+    const [left, top, size] = [x, y, side].map((pixels) => PIXEL * pixels);
+    return `<rect class="${name}" x="${left}" y="${top}" width="${size}" height="${size}"/>`;
+  };
   const stack = (left, channels, size, side, { name, start, width, marked }) => {
     const places = channels > 4 ? [0, 1, 2, 4] : [...Array(channels).keys()];
-    const cells = Array.from({ length: width ** 2 }, (_, i) => square(name, start + (i % width), start + Math.floor(i / width), 1));
+    const top = 8 + (PIXEL * (6 - side)) / 2;
+    const marks = Array.from({ length: width ** 2 }, (_, i) => square(name, start + (i % width), start + Math.floor(i / width), 1));
     const sheets = places.map((place, index) =>
-      `<g transform="translate(${left + 26 * place} 12) skewY(25) scale(0.42 1)">` +
-      `${square("sheet", 0, 0, side)}${index < marked ? cells.join("") : ""}</g>`);
-    const dots = channels > 4 ? `<text x="${left + 96}" y="64">…</text>` : "";
-    const centre = 11 * (start + width / 2);
+      `<g transform="translate(${left + GAP * place} ${top}) skewY(25) scale(${SLANT} 1)">` +
+      `${square("sheet", 0, 0, side)}${index < marked ? marks.join("") : ""}</g>`);
+    const dots = channels > 4 ? `<text x="${left + 3.6 * GAP}" y="64">…</text>` : "";
+    const centre = PIXEL * (start + width / 2);
     return {
       drawn: `${sheets.join("")}${dots}<text x="${left + 70}" y="142">${shape(channels, size)}</text>`,
-      points: places.slice(0, marked).map((place) => `${left + 26 * place + 0.42 * centre} ${12 + 1.196 * centre}`),
+      points: places.slice(0, marked).map((place) => [left + GAP * place + SLANT * centre, top + 1.196 * centre]),
     };
   };
-  const side = Math.min(in_size, 8);
+  const side = Math.min(in_size, 6);
   const pixel = Math.min(1, out_size - 1);
   const start = pixel * stride - (kernel_size === 3);
   const from = stack(8, in_channels, in_size, side, { name: "looks", start, width: kernel_size, marked: looked_at });
@@ -77,12 +81,13 @@ const STYLE = `
   .figure { --line: color-mix(in srgb, currentcolor 30%, transparent); --tint: color-mix(in srgb, currentcolor 12%, transparent); --gives: #a05cb4; }
   .figure, output { font-variant-numeric: tabular-nums; }
   .result { min-height: 4.5em; font-size: 1.1em; font-weight: 600; }
-  h3 { margin: 0; font-size: 1em; line-height: 44px; }
+  h3 { margin: 0.25rem 0; font-size: 1em; line-height: 44px; }
   section { border-top: 1px solid var(--line); }
+  input { accent-color: currentcolor; }
   output { text-align: right; }
   select, button { min-height: 44px; padding: 0 0.6rem; border: 1px solid currentcolor; border-radius: 6px; background: transparent; font: inherit; color: inherit; }
+  button { padding: 0; font-size: 1.3em; }
   option { background: canvas; color: canvastext; }
-  :is(select, button):focus-visible, label:has(:focus-visible) { outline: 3px solid currentcolor; outline-offset: 2px; }
   label { position: relative; cursor: pointer; }
   label input { position: absolute; inset: 0; width: 100%; height: 100%; opacity: 0; cursor: inherit; }
   .measures { display: grid; grid-template-columns: repeat(3, 1fr); gap: 0.5rem; margin: 0.5rem 0 1rem; }
@@ -96,21 +101,24 @@ const STYLE = `
   .bar:has(:checked) { background: var(--tint); border-color: currentcolor; outline: 2px solid currentcolor; }
   .bar div { position: absolute; inset: auto 1px 0; background: var(--colour); transition: height 0.2s; }
   .bar .full { opacity: 0.25; }
+  :is(select, button):focus-visible, .figure label:has(:focus-visible) { outline: 3px solid currentcolor; outline-offset: 3px; }
   .block span { grid-column: 1 / -1; }
   .ends { display: flex; justify-content: space-between; font-size: 0.75em; }
   @media (prefers-reduced-motion: reduce) { .bar div { transition: none; } }
-  .kinds { display: grid; grid-template-columns: repeat(4, auto); gap: 0.5rem 1rem; margin: 0.5rem 0 1rem; padding: 0; list-style: none; line-height: 1.3; }
+  .kinds { display: grid; grid-template-columns: repeat(4, 1fr); gap: 0.5rem; margin: 0.5rem 0 1rem; padding: 0; list-style: none; line-height: 1.3; }
   .kinds li { padding-left: 0.5rem; border-left: 6px solid var(--colour); }
   .kinds .chosen { background: var(--tint); }
   .details { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2rem; }
-  .head { display: grid; grid-template-columns: 1fr 44px 44px; gap: 0.5rem; margin: 0.5rem 0; }
-  :is(.head, th) span { border-bottom: 3px solid var(--colour); }
+  .head { display: grid; grid-template-columns: 1fr 44px 44px; gap: 0.5rem; align-items: center; }
+  b span, th span { border-bottom: 3px solid var(--colour); }
+  .window { order: 1; } .twin { grid-column: 1 / -1; order: 2; min-height: 3em; margin: 0.5rem 0; }
   .looks, .gives { border-bottom: 3px solid var(--colour); fill: var(--colour); }
   .gives { --colour: var(--gives); }
-  table { width: 100%; border-collapse: collapse; font-size: 0.9em; }
+  table { width: 100%; table-layout: fixed; border-collapse: collapse; font-size: 0.9em; }
   :is(th, td) { padding: 0.25rem 0 0.25rem 0.5rem; border-bottom: 1px solid var(--line); text-align: right; }
   th:first-child { padding-left: 0; text-align: left; }
-  .twin { min-height: 4.5em; margin: 0.5rem 0; }
+  td:first-child { width: 18%; }
+  th:nth-child(3) { width: 20%; }
   svg { display: block; width: 100%; max-width: 24rem; margin: 0.5rem auto; fill: currentcolor; font-size: 13px; text-anchor: middle; }
   polyline { fill: none; stroke: currentcolor; stroke-width: 1.5; stroke-dasharray: 3 3; }
   .sheet { fill: currentcolor; fill-opacity: 0.08; stroke: currentcolor; stroke-opacity: 0.6; }
@@ -123,6 +131,8 @@ const STYLE = `
     .result { min-height: 7.5em; }
     .kinds { grid-template-columns: 1fr 1fr; }
     .details { grid-template-columns: 100%; }
+    .window, .twin { order: 0; }
+    .twin { min-height: 4.5em; }
     .published { grid-template-columns: auto 1fr; }
     .published .name { grid-column: auto; }
     .measures label { padding: 0.3rem; font-size: 0.9em; }
@@ -176,24 +186,26 @@ const render = ({ model, el }) => {
     part("div", "block", ...pair.map(({ label }) => label), make("span", { ariaHidden: "true", textContent: pair[1] ? i : "" }))));
   // A finger or a pressed mouse that moves over the bars chooses the one below it.
   chart.onpointermove = ({ buttons, clientX, clientY }) => {
-    const below = buttons && root.getRootNode().elementFromPoint(clientX, clientY)?.closest(".bar input");
-    if (below && chart.contains(below)) choose({ layer: below.value });
+    const below = buttons && root.getRootNode().elementFromPoint(clientX, clientY)?.closest(".bar");
+    const bar = bars.find(({ label }) => label === below);
+    if (bar) choose({ layer: bar.input.value });
   };
   const kinds = Object.entries(KINDS).map(([kind, words]) => ({ kind, words, item: part("li", kind) }));
 
-  const name = make("h3");
   const step = (by) => () => {
     const now = full.findIndex((layer) => layer.name === model.get("layer"));
     choose({ layer: full.at((now + by) % full.length).name });
   };
   const steps = [["previous", "‹", -1], ["next", "›", 1]].map(([words, sign, by]) =>
     make("button", { type: "button", ariaLabel: `${words} layer`, textContent: sign, onclick: step(by) }));
-  const sizes = make("p"), macs = make("p"), twin = part("p", "twin"), body = make("tbody"), list = make("dl");
-  const columns = ["", "this layer", "of the network", part("span", "standard", "as standard")].map((text) => make("th", { scope: "col" }, text));
+  const name = make("b"), sizes = make("p"), macs = make("p"), twin = part("p", "twin"), body = make("tbody"), list = make("dl");
+  const columns = ["this layer", "share", part("span", "standard", "as standard")].map((text) => make("th", { scope: "col" }, text));
   const drawing = make("div", { ariaHidden: "true" });
   const details = part("div", "details",
-    part("section", "", part("div", "head", name, ...steps), sizes, macs, make("table", {}, make("thead", {}, make("tr", {}, ...columns)), body), twin),
-    part("section", "", make("h3", { textContent: "Window of one output number" }), drawing, list));
+    make("section", {}, part("div", "head", make("h3", { textContent: "Layer" }), ...steps), name, sizes, macs,
+      make("table", {}, make("thead", {}, make("tr", {}, make("td"), ...columns)), body)),
+    twin,
+    part("section", "window", make("h3", { textContent: "Window of one output number" }), drawing, list));
   const note = part("p", "note");
 
   const draw = () => {
@@ -221,7 +233,7 @@ const render = ({ model, el }) => {
       item.replaceChildren(words, make("br"), grouped(count), make("br"), percent(count, sum(layers, measure)));
     }
     details.className = `details ${layer.kind}`;
-    name.replaceChildren("Layer: ", make("span", { textContent: title(layer) }));
+    name.replaceChildren(make("span", { textContent: title(layer) }));
     const { in_channels, in_size, out_channels, out_size, kernel_size, stride, looked_at } = layer;
     sizes.replaceChildren(
       `${shape(in_channels, in_size)} → ${shape(out_channels, out_size)}`, make("br"), `kernel ${kernel_size} × ${kernel_size}, stride ${stride}`,

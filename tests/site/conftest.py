@@ -44,3 +44,30 @@ def serve():
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def file(tmp_path, figure):
+    """An interactive figure in a file of its own, with no server; `figure` is a fixture of the test's module."""
+    path = tmp_path / "figure.html"
+    head = (
+        '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    )
+    path.write_text(f"{head}<title>t</title>{figure.static_html()}", encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser, file):
+    """That file on a phone without a network. Errors in the console and requests fail the test."""
+    context = browser.new_context(viewport={"width": 375, "height": 900}, offline=True)
+    page = context.new_page()
+    wrong = []
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or wrong.append(r.url))
+    page.goto(file)
+    page.locator("[aria-live]").wait_for()
+    yield page
+    context.close()
+    assert wrong == []
