@@ -19,7 +19,7 @@ class Levels(InteractiveFigure):
     the bars show: "macs", "params" or "bytes", by the conventions of `cost`.
     """
 
-    _esm = module("mobilenet.js", "levels.js")
+    _esm = module("mobilenet.js", "sheets.js", "levels.js")
     label = Unicode("MobileNetV1: network, layer and window").tag(sync=True)
     alpha = Float(1.0, min=0.25, max=1.0).tag(sync=True)
     resolution = Int(224, min=32, max=224).tag(sync=True)

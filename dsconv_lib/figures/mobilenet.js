@@ -38,3 +38,7 @@ export const network = (alpha, resolution) => {
   layers.push(counted("classifier", "linear", layers.at(-1).out_channels, 1000, 1, 1, 1));
   return layers;
 };
+
+const sum = (layers, measure) => layers.reduce((all, layer) => all + layer[measure], 0);
+const shape = (channels, size) => `${channels} × ${size} × ${size}`;
+const modelName = (alpha, resolution) => `${alpha === 1 ? "1.0" : alpha} MobileNet-${resolution}`;
