@@ -7,7 +7,7 @@ const MEASURES = {
   bytes: { unit: "bytes", verbs: ["move", "moves"], parts: ({ bytes }) => [bytes / 4, "numbers"] },
 };
 
-const percent = (part, whole) => `${((100 * part) / whole).toFixed(2)} %`;
+const percent = (part, whole) => `${((100 * part) / whole).toFixed(2)}\u00a0%`;
 const halves = ({ name }) => name.replace("block", "").split(".");
 const title = (layer) => (layer.twin ? `block ${halves(layer).join(", ")}` : layer.name);
 const ofKind = (layers, kind, measure) => sum(layers.filter((layer) => layer.kind === kind), measure);
@@ -130,7 +130,7 @@ const layerLevel = (model, choose) => {
   const button = (ariaLabel, textContent, by) =>
     make("button", { type: "button", ariaLabel, textContent, onclick: () => step(by) });
   const name = make("span"), sizes = make("p"), macs = make("p"), body = make("tbody"), twin = part("p", "twin");
-  const columns = ["this layer", "share", part("span", "standard", "as standard")];
+  const columns = ["this layer", "share", part("span", "standard", "standard")];
   const head = make("tr", {}, make("td"), ...columns.map((text) => make("th", { scope: "col" }, text)));
 
   const draw = (layers, layer) => {
@@ -146,9 +146,9 @@ const layerLevel = (model, choose) => {
       return make("tr", {}, make("th", { scope: "row" }, unit), ...cells.map((text) => make("td", {}, text)));
     }));
     twin.textContent = layer.twin
-      ? `As standard: one 3 × 3 convolution in the place of block ${halves(layer)[0]}’s two layers. ` +
+      ? `Standard: one 3 × 3 convolution in the place of block ${halves(layer)[0]}’s two layers. ` +
         `It makes ${layer.times.toFixed(2)} times the MACs of the two.`
-      : `As standard: MobileNet with standard convolutions keeps the ${layer.name} as it is.`;
+      : `Standard: MobileNet with standard convolutions keeps the ${layer.name} as it is.`;
   };
   const element = make("section", {},
     part("div", "head", heading("Layer"), button("previous layer", "‹", -1), button("next layer", "›", 1)),
@@ -212,7 +212,7 @@ const STYLE = `
   input { accent-color: currentcolor; }
   output { text-align: right; }
   select, button {
-    min-height: 44px; padding: 0 0.6rem; border: 1px solid currentcolor; border-radius: 6px;
+    min-width: 0; min-height: 44px; padding: 0 0.6rem; border: 1px solid currentcolor; border-radius: 6px;
     background: transparent; font: inherit; color: inherit;
   }
   button { padding: 0; font-size: 1.3em; }
@@ -247,6 +247,7 @@ const STYLE = `
   :is(th, td) { padding: 0.25rem 0 0.25rem 0.25rem; border-bottom: 1px solid var(--line); text-align: right; }
   th:first-child { padding-left: 0; text-align: left; }
   td:first-child { width: 18%; }
+  th:nth-child(2) { width: 27%; }
   th:nth-child(3) { width: 20%; }
   svg { display: block; max-width: 24rem; margin: 0.5rem auto; fill: currentcolor; font-size: 13px; text-anchor: middle; }
   polyline { fill: none; stroke: currentcolor; stroke-width: 1.5; stroke-dasharray: 3 3; }
@@ -257,14 +258,15 @@ const STYLE = `
   dd { margin: 0; }
   .note { margin: 0.75rem 0 0; font-size: 0.9em; }
   @container (max-width: 32rem) {
-    .result { min-height: 7.5em; }
+    .result { min-height: 7.5em; font-size: 1em; }
     .kinds { grid-template-columns: 1fr 1fr; }
     .details { grid-template-columns: 100%; }
     .window, .twin { order: 0; }
     .twin { min-height: 4.5em; }
     .published { grid-template-columns: auto 1fr; }
-    .published .name { grid-column: auto; }
-    .measures label { padding: 0.3rem; font-size: 0.9em; }
+    .published .name { grid-column: auto; white-space: nowrap; }
+    .measures { gap: 0.25rem; }
+    .measures label { padding: 0.4rem 0.3rem; font-size: 0.85em; }
   }
 `;
 

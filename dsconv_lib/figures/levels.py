@@ -44,7 +44,7 @@ class Levels(InteractiveFigure):
         all_of_it = f"The {half} layers {make}" if half else f"The {block} {makes}"
         it = f"The one in block {block.removeprefix('block')}" if half else "It"
         return (
-            f"{all_of_it} {100 * kind / whole:.2f} % of the {whole:,} {UNITS[self.measure]}. "
+            f"{all_of_it} {100 * kind / whole:.2f}\N{NO-BREAK SPACE}% of the {whole:,} {UNITS[self.measure]}. "
             f"{it} {makes} {count:,}: {count // parts:,} for each of its {parts:,} {what}."
         )
 
