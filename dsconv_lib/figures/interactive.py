@@ -44,10 +44,10 @@ STATIC = Template("""\
 """)
 
 
-def module(name: str) -> str:
-    """Text of the ES module of the figure `name`, a file beside this one, with what all figures share in front."""
+def module(*names: str) -> str:
+    """Text of a figure's ES module: the files of these names, beside this one, with what all figures share in front."""
     folder = Path(__file__).parent
-    return "".join((folder / f).read_text(encoding="utf-8") for f in ("interactive.js", name))
+    return "".join((folder / f).read_text(encoding="utf-8") for f in ("interactive.js", *names))
 
 
 class InteractiveFigure(AnyWidget):
