@@ -247,15 +247,3 @@ def test_without_scripts_it_states_the_first_result(browser, file):
         assert page.get_by_role("group").inner_text() == Calculator().sentence
     finally:
         context.close()
-
-
-@pytest.mark.parametrize("name", ["intro", "chapters/04-depthwise-separable"])
-def test_it_is_alive_on_the_page(browser, name):
-    page = browser.new_page()
-    try:
-        page.goto((SITE / f"{name}.html").as_uri())
-        figure = page.get_by_role("group", name=Calculator().label)
-        figure.get_by_label("kernel size, as a number").fill("3")
-        assert figure.locator("[aria-live]").inner_text() == Calculator(kernel_size=3).sentence
-    finally:
-        page.close()
