@@ -1,24 +1,27 @@
 """Sphinx extension: what a page tells search engines, and who passes its address on.
 
 Each page gets a description of its own: its first sentences without a formula, or the words that
-`page_descriptions.yml` has for it. Addresses and the picture are left out as long as `html_baseurl`
+`page_descriptions.json` has for it. Addresses and the picture are left out as long as `html_baseurl`
 is empty, since they have to be absolute.
 """
 
+import json
 import re
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 SHORTEST, LONGEST = 50, 160  # characters, as much as a search engine shows
-GIVEN = Path(__file__).with_name("page_descriptions.yml")
+GIVEN = Path(__file__).with_name("page_descriptions.json")
 CARD = "_static/social-card.png"
-CARD_SAYS = "Standard, depthwise and pointwise convolution as blocks, and 1,228,800 beside 53,952 MACs."
+CARD_SAYS = (
+    "Two bars: a standard convolution makes 1,228,800 multiplications, "
+    "its depthwise and pointwise halves together 53,952."
+)
 SENTENCE = re.compile(r"(?<=[.?])\s+(?=[A-Z“])")
 
 logger = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ def first_sentences(page: nodes.document) -> str:
 
 def describe(name: str, page: nodes.document | None) -> str:
     """The description of the page called `name`; says so if it has none that can be used."""
-    given = yaml.safe_load(GIVEN.read_text(encoding="utf-8")).get(name)
+    given = json.loads(GIVEN.read_text(encoding="utf-8")).get(name)
     text = given or (first_sentences(page) if page else "")
     if not SHORTEST <= len(text) <= LONGEST:
         logger.warning(
