@@ -80,7 +80,7 @@
 
   // ---- Figures that a reader moves: the state they begin with --------------------------------------
 
-  const still = "input[type=range], button, [type=checkbox] { display: none } input { border: 0; padding: 0 } .field { min-height: 0 }";
+  const still = "input[type=range], button, [type=checkbox] { display: none !important } input { border: 0 !important; padding: 0 !important } .field { min-height: 0 }";
   for (const figure of all("[role=group]", article)) figure.shadowRoot?.append(make("style", { textContent: still }));
 
   // ---- Title and contents ---------------------------------------------------------------------------

@@ -30,5 +30,6 @@ def test_options_open_with_the_keyboard(browser, path):
             page.keyboard.press("Enter")
             assert not answer.is_visible()
             page.keyboard.press("Tab")
+            print(position, page.evaluate("document.activeElement.outerHTML.slice(0, 150)"))
     finally:
         context.close()
