@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 RECORD = "executed.json"
 COLAB = "https://colab.research.google.com/github"
-COLUMNS = ("notebook", "to read", "last run took", "on", "take it along")
+COLUMNS = ("notebook", "take along", "to read", "last run", "on")
 
 
 def colab_root(theme_options: dict[str, str]) -> str:
@@ -86,10 +86,10 @@ class NotebookList(SphinxDirective):
             taken += [nodes.Text(", ") if taken.children else nodes.Text(""), link]
         cells = [
             nodes.paragraph("", "", page),
+            taken,
             nodes.paragraph(text=f"{entry['minutes_to_read']} min"),
             nodes.paragraph(text=f"{entry['seconds']} s"),
             nodes.paragraph(text=f"{day.day} {day:%B %Y}"),
-            taken,
         ]
         return nodes.row("", *(nodes.entry("", cell) for cell in cells))
 

@@ -77,7 +77,8 @@ def test_addresses_are_absolute_where_the_site_has_one():
 def test_the_card_is_what_it_says():
     file = SITE / page_metadata.CARD
     assert file.stat().st_size < 100_000
-    assert Image.open(file).size == (1200, 630)
+    with Image.open(file) as card:
+        assert card.size == (1200, 630)
 
 
 def document(*paragraphs):
@@ -93,7 +94,7 @@ def document(*paragraphs):
 
 def test_a_description_is_made_of_whole_first_sentences():
     bold = nodes.strong("", "Time:")
-    page = document(["", bold, " 3 minutes."], ["One fact. Another one. " + "x" * 160 + "."])
+    page = document(["", bold, " 3 minutes."], ["One fact. Another one. " + "X" * 160 + "."])
     assert page_metadata.first_sentences(page) == "One fact. Another one."
     page = document(["One fact."], ["A formula ", nodes.math("", "x")], ["Not reached."])
     assert page_metadata.first_sentences(page) == "One fact."

@@ -68,6 +68,6 @@ def test_it_leads_back_from_any_depth(browser, course, wrong, width, theme):
 
 
 def test_it_names_the_course_as_the_front_page_does():
-    title = "<a href=\"/intro.html\">Depthwise-separable convolution, step by step</a>"
+    title = '<a href="/intro.html">Depthwise-separable convolution, step by step</a>'
     assert title in (SITE / "404.html").read_text(encoding="utf-8")
     assert "Depthwise-separable convolution, step by step" in (SITE / "intro.html").read_text()

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-CHAPTERS = sorted((Path(__file__).resolve().parents[2] / "_build/html/chapters").glob("[0-9]*.html"))
+CHAPTERS = sorted(
+    (Path(__file__).resolve().parents[2] / "_build/html/chapters").glob("[0-9]*.html")
+)
 
 
 def test_there_are_chapters():
@@ -17,7 +19,7 @@ def test_options_open_with_the_keyboard(browser, path):
     try:
         page = context.new_page()
         page.goto(path.as_uri())
-        options = page.locator("section#check-yourself details")
+        options = page.locator("section#check-yourself details:not([class])")
         assert options.count() >= 6
         options.first.locator("summary").focus()
         for position, option in enumerate(options.all()):
@@ -30,6 +32,5 @@ def test_options_open_with_the_keyboard(browser, path):
             page.keyboard.press("Enter")
             assert not answer.is_visible()
             page.keyboard.press("Tab")
-            print(position, page.evaluate("document.activeElement.outerHTML.slice(0, 150)"))
     finally:
         context.close()
