@@ -16,7 +16,8 @@ PREPARE = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 LICENCE = "Text and figures under CC BY 4.0, code under the MIT licence."
 # Puts the page numbers beside the contents' lines.
 NUMBER = """(pages) => {
-    for (const place of document.querySelectorAll(".book-contents .page")) place.textContent = pages[place.dataset.target];
+    const places = document.querySelectorAll(".book-contents .page");
+    for (const place of places) place.textContent = pages[place.dataset.target];
 }"""
 MINUTES = 10 * 60_000  # milliseconds; drawing thousands of formulas takes half a minute
 
