@@ -37,6 +37,7 @@ class NotebookList(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The table; a new run of a notebook makes the page new."""
+        self.env.note_dependency(__file__)
         table = nodes.table("", classes=["notebooks"])
         group = nodes.tgroup("", cols=len(COLUMNS))
         group += [nodes.colspec("", colwidth=1) for _ in COLUMNS]
