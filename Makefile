@@ -13,6 +13,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 MATHJAX := _build/static/mathjax/tex-mml-chtml.js
+PDF := _build/pdf/depthwise-separable-convolution.pdf
 NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercises/*/solution*.ipynb))
 
 # Two threads in every run, on any machine: sums are added in the same order everywhere, and the
@@ -20,7 +21,7 @@ NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercis
 export OMP_NUM_THREADS ?= 2
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help book test notebooks results site lab lint format clean browser sandbox colab lite repo always
+.PHONY: help book test notebooks results site pdf card lite repo lab lint format clean browser sandbox colab always
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
@@ -31,9 +32,9 @@ book: notebooks  ## execute the notebooks that changed, build the site, say whic
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 # Never executes a notebook: a stale one must fail a test here, not be mended on the way.
-test: $(READY) browser sandbox colab lint  ## style, types, a fresh build of the site, all tests, every notebook re-run and compared
-	@rm -rf _build/html _build/.doctrees
-	@$(MAKE) --no-print-directory site
+test: $(READY) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
+	@rm -rf _build/html _build/singlehtml _build/pdf _build/.doctrees
+	@$(MAKE) --no-print-directory pdf
 	@# Two processes with one thread each; --dist loadfile keeps the site tests on one browser.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
 	@# One after the other: a notebook that measures time should not share the machine.
@@ -50,6 +51,15 @@ site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebook
 
 lite: site  ## add exercises that run on the page, with JupyterLite: make lite PYODIDE=.../pyodide-314.0.6.tar.bz2
 	@tools/lite.sh _build/html $(BIN)/python $(PYODIDE)
+
+# Apart from site, since printing takes minutes. A site built later has the PDF as long as no page is newer.
+pdf: $(READY) $(MATHJAX) browser  ## print the whole book into one PDF, and build the site with it
+	@$(BIN)/jupyter-book build . -W -n --keep-going --builder singlehtml || { rm -rf _build/.doctrees; exit 1; }
+	@$(BIN)/python tools/pdf.py _build/singlehtml/intro.html $(PDF)
+	@$(MAKE) --no-print-directory site
+
+card: $(READY) browser  ## draw the picture that goes with a link to the site
+	@$(BIN)/python tools/social_card.py
 
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/python tools/results.py

@@ -3,7 +3,8 @@
 This is the only thing that runs a notebook and stores what came out. A notebook runs again when
 its code changed, or a library module or data file that it stands on; then its outputs are written
 in one normal form, so that a second run changes no byte (cells tagged ``nbval-ignore-output``,
-which show times, apart). ``executed.json`` beside the notebooks records what each was run from.
+which show times, apart). ``executed.json`` beside the notebooks records what each was run from, and
+when.
 """
 
 import ast
@@ -14,6 +15,7 @@ import math
 import os
 import re
 import time
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -328,7 +330,8 @@ def update(path: Path, root: Path, *, force: bool) -> str:
         # Taken before the run: what changes while it runs makes it stale again.
         sources = sources_hash(notebook, root)
         seconds = execute(notebook, path.parent)
-        entry = {"sources": sources, "seconds": round(seconds, 1)}
+        day = date.today().isoformat()
+        entry = {"sources": sources, "seconds": round(seconds, 1), "day": day}
     text = normalise(notebook, entry["seconds"])
     write_whole(path, text)
     write_record(path.parent, path.name, {**entry, "minutes_to_read": minutes_to_read(notebook)})

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import nbformat
@@ -120,7 +121,8 @@ def test_executes_what_changed_and_nothing_else(tmp_path):
     assert set(stored.metadata) == {"kernelspec", "language_info"}
     assert "**Time:** 1 minute to read, under a minute to run on two CPU cores" in text
     entry = json.loads((path.parent / "executed.json").read_text())["01-a.ipynb"]
-    assert set(entry) == {"sources", "seconds", "minutes_to_read"}
+    assert set(entry) == {"sources", "seconds", "day", "minutes_to_read"}
+    assert entry["day"] == date.today().isoformat()
 
     written = path.stat().st_mtime_ns
     second = run_script(tmp_path)
@@ -141,8 +143,11 @@ def test_executes_what_changed_and_nothing_else(tmp_path):
     # A change of the text alone is stored anew without running anything.
     path.write_text(path.read_text().replace("# Title", "# Another title"))
     path.write_text(path.read_text().replace('"cells"', ' "cells"'))
+    record = path.parent / "executed.json"
+    record.write_text(record.read_text().replace(date.today().isoformat(), "2020-02-29"))
     assert "not normalised" in run_script(tmp_path, "--check").stdout
     assert "normalised" in run_script(tmp_path).stdout
+    assert json.loads(record.read_text())["01-a.ipynb"]["day"] == "2020-02-29"
 
 
 def test_a_failing_cell_leaves_the_file_as_it_was(tmp_path):
