@@ -1,17 +1,18 @@
 // What a layer costs as a standard and as a separable convolution. The counts are those of dsconv_lib/cost.py.
 
-const D = (letter) => ["D", make("sub", {}, letter)];
+// Made anew for each figure: two on a page share this module, and an element stands in one place only.
+const D = (letter) => () => ["D", make("sub", {}, letter)];
 const FIELDS = [
   { name: "in_size", title: "input size", symbol: D("F"), min: 1, max: 224 },
   { name: "kernel_size", title: "kernel size", symbol: D("K"), min: 1, max: 11 },
-  { name: "in_channels", title: "input channels", symbol: ["M"], min: 1, max: 1024 },
-  { name: "out_channels", title: "output channels", symbol: ["N"], min: 1, max: 1024 },
-  { name: "stride", title: "stride", symbol: ["s"], min: 1, max: 4 },
+  { name: "in_channels", title: "input channels", symbol: () => ["M"], min: 1, max: 1024 },
+  { name: "out_channels", title: "output channels", symbol: () => ["N"], min: 1, max: 1024 },
+  { name: "stride", title: "stride", symbol: () => ["s"], min: 1, max: 4 },
   {
-    name: "padding", title: "padding", symbol: ["p"], min: 0, max: 5,
+    name: "padding", title: "padding", symbol: () => ["p"], min: 0, max: 5,
     word: "same", number: ({ kernel_size }) => Math.floor(kernel_size / 2),
   },
-  { name: "multiplier", title: "depth multiplier", symbol: ["μ"], min: 1, max: 8 },
+  { name: "multiplier", title: "depth multiplier", symbol: () => ["μ"], min: 1, max: 8 },
 ];
 
 const problem = ({ in_size, kernel_size, stride, padding }) => {
@@ -112,7 +113,7 @@ const render = ({ model, el }) => {
     ratio.replaceChildren(
       "Separable over standard: ",
       coloured("depthwise", `${factor}/`, make("i", {}, "N")), " + ",
-      coloured("pointwise", `${factor}/`, make("i", {}, ...D("K")), "²"),
+      coloured("pointwise", `${factor}/`, make("i", {}, ...D("K")()), "²"),
       ` = ${multiplier}/${out_channels} + ${multiplier}/${kernel_size ** 2}`,
       ` = ${shares[0].toFixed(4)} + ${shares[1].toFixed(4)} = ${(shares[0] + shares[1]).toFixed(4)}, `,
       `for the MACs and for the weights. The output is ${out_size} × ${out_size}.`,

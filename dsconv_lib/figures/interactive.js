@@ -19,7 +19,7 @@ const stage = ({ model, el }, style) => {
 
 // Whole numbers, each with a slider and a box that agree. A value that cannot be is not taken: the form says why,
 // and goes as near to it as can be.
-//   fields: [{ name, title, symbol, min, max }]; with `word` and `number(values)`, the trait may hold that word in
+//   fields: [{ name, title, symbol(), min, max }]; with `word` and `number(values)`, the trait may hold that word in
 //   place of a number, and a tick switches between the two.
 //   problem(values): why these cannot stand together, or "".
 const form = (model, fields, problem) => {
@@ -68,7 +68,7 @@ const form = (model, fields, problem) => {
       if (say(field, why(field, wanted))) take(field, wanted);
       show();
     };
-    const name = make("span", { className: "name" }, title, " ", make("i", {}, ...symbol));
+    const name = make("span", { className: "name" }, title, " ", make("i", {}, ...symbol()));
     if (word) name.append(make("label", {}, tick, word));
     return { field, slider, box, tick, row: make("div", { className: "field" }, name, slider, box) };
   });
@@ -101,6 +101,7 @@ const FORM_STYLE = `
   }
   input:disabled { opacity: 0.55; }
   input:focus-visible { outline: 3px solid currentcolor; outline-offset: 2px; }
+  @media print { input[type="range"] { visibility: hidden; } }
   @container (max-width: 32rem) {
     .field { grid-template-columns: 1fr 5.5rem; }
     .name { grid-column: 1 / -1; }

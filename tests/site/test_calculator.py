@@ -247,3 +247,17 @@ def test_without_scripts_it_states_the_first_result(browser, file):
         assert page.get_by_role("group").inner_text() == Calculator().sentence
     finally:
         context.close()
+
+
+def test_two_on_a_page_are_both_whole(browser, tmp_path):
+    path = tmp_path / "two.html"
+    path.write_text('<meta charset="utf-8">' + 2 * Calculator().static_html(), encoding="utf-8")
+    page = browser.new_page()
+    try:
+        page.goto(path.as_uri())
+        first, second = (page.get_by_role("group").nth(n).locator(".form") for n in (0, 1))
+        second.wait_for()
+        assert "input size DF" in " ".join(first.inner_text().split())
+        assert first.inner_text() == second.inner_text()
+    finally:
+        page.close()
