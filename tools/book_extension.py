@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import finish
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -40,6 +41,12 @@ def drop_thebe(app: Sphinx) -> None:
     app.registry.css_files[:] = [c for c in app.registry.css_files if "thebe" not in c[0]]
 
 
+def drop_mathjax_script(app: Sphinx) -> None:
+    """Load no MathJax into the browser: finish.py has typeset every formula."""
+    listeners = app.events.listeners["html-page-context"]
+    listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx.ext.mathjax"]
+
+
 def drop_icon_script(app: Sphinx, exception: Exception | None) -> None:
     """Remove the icon script from the finished pages and from the folder they are in."""
     if exception or app.builder.format != "html":
@@ -64,7 +71,10 @@ def copy_students_notebooks(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; runs after the extensions that Jupyter Book itself loads."""
     drop_thebe(app)
+    drop_mathjax_script(app)
     app.add_directive("interactive", Interactive)
     app.connect("build-finished", drop_icon_script)
     app.connect("build-finished", copy_students_notebooks)
+    # After whatever else is done to the pages.
+    app.connect("build-finished", finish.finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
