@@ -123,7 +123,7 @@ def load_what_is_used(page: Path, text: str) -> str:
     body = text[text.find("<body") :]
     for name, sign in LOADED.items():
         if not re.search(sign, body):
-            tag = rf'\s*<(?:script|link)\b[^>]*/{re.escape(name)}[^>]*>(?:</script>)?'
+            tag = rf'\s*<(?:script|link)\b[^>]*[/"]{re.escape(name)}[^>]*>(?:</script>)?'
             text = re.sub(tag, "", text)
     # Scripts are fetched while the page is read; no need to put them in front of the style sheets.
     text = re.sub(r'\s*<link rel="preload" as="script"[^>]*>', "", text)
@@ -155,7 +155,7 @@ MENDED = {
     # A role that has been withdrawn.
     r'role="doc-biblioentry"': 'role="listitem"',
     # A wide formula scrolls, and so must be reached with the keyboard.
-    r'<div class="math (?=[^>]*>)(?![^>]*tabindex)': '<div tabindex="0" class="math ',
+    r'(<mjx-container [^>]*display="true")(?! tabindex)': r'\1 tabindex="0"',
 }
 
 
