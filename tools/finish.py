@@ -58,8 +58,9 @@ def typeset(pages: dict[Path, str], site: Path) -> None:
         for one, markup in zip(formulas, drawn["html"], strict=True):
             if "<mjx-merror" in markup:
                 raise ExtensionError(f"{page.relative_to(site)}: not a formula: {one[4]}")
-        markups = iter(drawn["html"])
-        text = FORMULA.sub(lambda one, markups=markups: one[1] + next(markups), pages[page])
+        text = pages[page]
+        for one, markup in zip(reversed(formulas), reversed(drawn["html"]), strict=True):
+            text = text[: one.start()] + one[1] + markup + text[one.end() :]
         fonts = "../" * (len(page.relative_to(site).parts) - 1) + "_static/mathjax"
         style = re.sub(r"\s+", " ", drawn["style"]).replace("FONTS", fonts)
         pages[page] = text.replace("</head>", f"<style>{style} {FORMULA_SIZE}</style>\n</head>", 1)

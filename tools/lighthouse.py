@@ -58,7 +58,7 @@ class Compressing(http.server.SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer with the file, compressed unless it is an image or a font."""
         file = Path(self.translate_path(self.path))
         if not file.is_file():
@@ -87,7 +87,7 @@ def install() -> Path:
         TOOL.mkdir(parents=True, exist_ok=True)
         (TOOL / "package.json").write_text("{}\n")
         quiet = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"]
-        npm = [BIN / "npm", "install", *quiet, f"lighthouse@{VERSION}"]
+        npm = [str(BIN / "npm"), "install", *quiet, f"lighthouse@{VERSION}"]
         # npm's scripts find node on the PATH.
         path = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
         if subprocess.run(npm, cwd=TOOL, env=path).returncode:
@@ -110,8 +110,10 @@ def measure(command: Path, address: str) -> dict[str, Any]:
         report = Path(scratch, "report.json")
         flags = "--headless=new --no-sandbox --disable-gpu"
         done = subprocess.run(
-            [BIN / "node", command, address, "--quiet", "--output=json"]
-            + [f"--output-path={report}", f"--chrome-flags={flags}"],
+            [
+                *(BIN / "node", command, address, "--quiet", "--output=json"),
+                *(f"--output-path={report}", f"--chrome-flags={flags}"),
+            ],
             env={**os.environ, "CHROME_PATH": browser(), "CI": "1"},
             capture_output=True,
             text=True,
