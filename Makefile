@@ -1,6 +1,6 @@
 # Everything the book needs, from a fresh checkout: `make book` or `make test`.
 # GNU make; the only things taken from outside are Python 3.11-3.13, the packages in requirements.txt,
-# MathJax and (for the tests) Debian's Chromium.
+# MathJax and (for the tests) axe-core and Debian's Chromium.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +12,8 @@ FORCE ?=
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
-MATHJAX := _build/static/mathjax/tex-mml-chtml.js
+MATHJAX := _build/npm/mathjax/.fetched
+AXE := _build/npm/axe-core/.fetched
 PDF := _build/pdf/depthwise-separable-convolution.pdf
 NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercises/*/solution*.ipynb))
 
@@ -32,7 +33,7 @@ book: notebooks  ## execute the notebooks that changed, build the site, say whic
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 # Never executes a notebook: a stale one must fail a test here, not be mended on the way.
-test: $(READY) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
+test: $(READY) $(AXE) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
 	@rm -rf _build/html _build/singlehtml _build/pdf _build/.doctrees
 	@$(MAKE) --no-print-directory pdf
 	@# Two processes with one thread each; --dist loadfile keeps the site tests on one browser.
@@ -92,8 +93,8 @@ ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 $(READY): always
 endif
 
-$(MATHJAX): tools/mathjax.py | $(READY)
-	@$(BIN)/python tools/mathjax.py $(@D)
+_build/npm/%/.fetched: tools/npm.py | $(READY)
+	@$(BIN)/python tools/npm.py $* $(@D)
 
 browser:
 	@tools/browser.sh

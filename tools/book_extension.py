@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import finish
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -39,6 +40,12 @@ def drop_thebe(app: Sphinx) -> None:
             one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")
         ]
     app.registry.css_files[:] = [c for c in app.registry.css_files if "thebe" not in c[0]]
+
+
+def drop_mathjax_script(app: Sphinx) -> None:
+    """Load no MathJax into the browser: finish.py has typeset every formula."""
+    listeners = app.events.listeners["html-page-context"]
+    listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx.ext.mathjax"]
 
 
 def drop_icon_script(app: Sphinx, exception: Exception | None) -> None:
@@ -75,8 +82,11 @@ def open_students_notebooks(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; runs after the extensions that Jupyter Book itself loads."""
     drop_thebe(app)
+    drop_mathjax_script(app)
     app.add_directive("interactive", Interactive)
     app.connect("html-page-context", open_students_notebooks, priority=900)  # after the theme
     app.connect("build-finished", drop_icon_script)
     app.connect("build-finished", copy_students_notebooks)
+    # After whatever else is done to the pages.
+    app.connect("build-finished", finish.finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

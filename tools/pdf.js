@@ -1,4 +1,4 @@
-// Makes a book for paper of the page that has all chapters. Runs in that page, after its formulas were drawn.
+// Makes a book for paper of the page that has all chapters. Runs in that page.
 
 (licence) => {
   const make = (tag, properties = {}, ...children) => {
@@ -11,10 +11,11 @@
   const title = article.querySelector("h1");
   all(".headerlink", article).forEach((link) => link.remove());
   // A formula's hidden text for screen readers does not get into a PDF: one tag says it, in place of one for each glyph.
-  for (const { math, typesetRoot } of MathJax.startup.document.math) {
-    typesetRoot.querySelector("mjx-assistive-mml")?.remove();
-    typesetRoot.setAttribute("role", "img");
-    typesetRoot.setAttribute("aria-label", math.trim());
+  for (const formula of all("mjx-container", article)) {
+    formula.querySelector("mjx-assistive-mml").remove();
+    formula.removeAttribute("tabindex");
+    formula.setAttribute("role", "img");
+    formula.setAttribute("aria-label", formula.dataset.tex);
   }
 
   // ---- Chapters ----------------------------------------------------------------------------------

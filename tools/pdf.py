@@ -19,7 +19,12 @@ NUMBER = """(pages) => {
     const places = document.querySelectorAll(".book-contents .page");
     for (const place of places) place.textContent = pages[place.dataset.target];
 }"""
-MINUTES = 10 * 60_000  # milliseconds; drawing thousands of formulas takes half a minute
+# On the site, an image is fetched when a reader comes near it.
+DRAW = """() => Promise.all([...document.images].map((image) => {
+    image.loading = "eager";
+    return image.decode();
+}))"""
+MINUTES = 10 * 60_000  # milliseconds
 
 
 def pages_of_targets(file: Path) -> dict[str, int]:
@@ -53,7 +58,7 @@ def print_book(page: Path, file: Path) -> None:
         view = chromium.new_page(color_scheme="light")
         view.set_default_timeout(MINUTES)
         view.goto(page.resolve().as_uri())
-        view.evaluate("window.MathJax.startup.promise")
+        view.evaluate(DRAW)
         view.evaluate(PREPARE, LICENCE)
         pages = write(view, scratch, draft=True)
         view.evaluate(NUMBER, pages)

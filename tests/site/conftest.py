@@ -6,6 +6,7 @@ import shutil
 import threading
 
 import pytest
+import site_checks
 from playwright.sync_api import sync_playwright
 
 
@@ -71,3 +72,17 @@ def page(browser, file):
     yield page
     context.close()
     assert wrong == []
+
+
+@pytest.fixture(scope="session")
+def site():
+    pages = [site_checks.SITE / f"{name}.html" for name in site_checks.PAGES]
+    missing = [page.name for page in pages if not page.is_file()]
+    if missing:
+        pytest.fail(f"The site is not built, or not whole: type make site. Missing: {missing}")
+    return site_checks.SITE
+
+
+@pytest.fixture(scope="session")
+def address(site, serve):
+    return serve(site)

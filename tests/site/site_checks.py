@@ -5,7 +5,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import yaml
 from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build/html"
+
+
+def table_of_contents() -> list[str]:
+    """Names of all pages, as in _toc.yml: `intro`, `chapters/01-...`."""
+
+    def names(entry):
+        if isinstance(entry, dict):
+            yield from (entry[key] for key in ("root", "file") if key in entry)
+            for key in ("parts", "chapters", "sections"):
+                for inner in entry.get(key, []):
+                    yield from names(inner)
+
+    return list(names(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
+
+
+PAGES = table_of_contents()
 
 # ---- In the files --------------------------------------------------------------------------------
 
@@ -89,8 +109,45 @@ def broken_links(file: Path, anchors: dict[Path, set[str]]) -> list[str]:
     return found
 
 
+FILE_NAME = re.compile(r"\S+\.\w{2,5}$")
+
+
 def images_without_alt(file: Path) -> list[str]:
-    return [str(i)[:120] for i in parse(file).find_all("img") if not i.get("alt", "").strip()]
+    """Images whose alternative text is no sentence: missing, a file's name, or a word or two."""
+    return [
+        str(image)[:120]
+        for image in parse(file).find_all("img")
+        if len(image.get("alt", "").split()) < 3 or FILE_NAME.match(image["alt"].strip())
+    ]
+
+
+# Hosts without https.
+PLAIN_HOSTS: set[str] = set()
+# What RFC 3986 lets an address hold, each % followed by its two digits.
+ADDRESS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
+
+
+def malformed_links(file: Path) -> list[str]:
+    """Links to other hosts that no browser, or no reader, could follow as they are."""
+    found = []
+    for link in parse(file).find_all("a", href=True):
+        address = link["href"]
+        split = urlsplit(address.strip())
+        if not split.netloc and split.scheme in ("", "mailto"):
+            continue
+        host = split.hostname or ""
+        right = (
+            ADDRESS.fullmatch(address)
+            and (split.scheme == "https" or (split.scheme == "http" and host in PLAIN_HOSTS))
+            and re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", host)
+            # http://https://..., and www.example.org/https:/...
+            and not re.search(r"https?:/", address[len(split.scheme) + 1 :])
+            and not re.search(r"[.,;:!?'\"]$", address)
+            and address.count("(") == address.count(")")
+        )
+        if not right:
+            found.append(address)
+    return found
 
 
 # ---- In the browser ------------------------------------------------------------------------------
@@ -108,9 +165,15 @@ LOOK = """async () => {
     }
     await document.fonts.ready;
     for (const image of document.images) {
+        image.loading = 'eager';
         await image.decode().catch(() => {});
         if (!image.naturalWidth) found.push('image not loaded: ' + image.src.slice(0, 100));
     }
+    const figures = [...document.querySelectorAll('[role=group]')].filter(e => e.querySelector('script'));
+    for (let wait = 0; wait < 60 && !figures.every(e => e.shadowRoot); wait++)
+        await new Promise(resolve => setTimeout(resolve, 50));
+    for (const e of figures)
+        if (!e.shadowRoot) found.push('figure is not alive: ' + e.ariaLabel);
     const width = document.scrollingElement.scrollWidth;
     if (width > innerWidth) {
         const wide = [...document.querySelectorAll('article *')]

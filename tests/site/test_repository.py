@@ -24,7 +24,7 @@ def fork(tmp_path_factory):
     folder = copy_of_the_course(tmp_path_factory.mktemp("fork") / "course")
     done = point(folder, URL + ".git/")
     assert done.returncode == 0, done.stderr
-    shutil.copytree(ROOT / "_build/static", folder / "_build/static")
+    shutil.copytree(ROOT / "_build/npm", folder / "_build/npm")
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-W", "-n"]
     built = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr

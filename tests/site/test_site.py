@@ -3,39 +3,11 @@
 `make test` builds it first, in `_build/html`.
 """
 
-from pathlib import Path
-
 import pytest
 import site_checks
-import yaml
+from site_checks import PAGES, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-SITE = ROOT / "_build/html"
-
-
-def table_of_contents():
-    """Names of all pages, as in _toc.yml: `intro`, `chapters/01-...`."""
-
-    def names(entry):
-        if isinstance(entry, dict):
-            yield from (entry[key] for key in ("root", "file") if key in entry)
-            for key in ("parts", "chapters", "sections"):
-                for inner in entry.get(key, []):
-                    yield from names(inner)
-
-    return list(names(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
-
-
-PAGES = table_of_contents()
 each_page = pytest.mark.parametrize("name", PAGES)
-
-
-@pytest.fixture(scope="session")
-def site():
-    missing = [name for name in PAGES if not (SITE / f"{name}.html").is_file()]
-    if missing:
-        pytest.fail(f"The site is not built, or not whole: type make site. Missing: {missing}")
-    return SITE
 
 
 # ---- The files -----------------------------------------------------------------------------------
@@ -80,11 +52,6 @@ def test_chapters_can_be_downloaded_as_notebooks(site, name):
 # ---- The browser ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def address(site, serve):
-    return serve(site)
-
-
 @each_page
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
@@ -92,9 +59,9 @@ def test_page_in_a_browser(browser, address, name, width, theme):
     assert site_checks.look_at(browser, f"{address}/{name}.html", width=width, theme=theme) == []
 
 
-def test_chapter_opened_as_a_file(browser, site):
-    chapter = next(name for name in PAGES if (ROOT / f"{name}.ipynb").exists())
-    page = (site / f"{chapter}.html").as_uri()
+@each_page
+def test_page_opened_as_a_file(browser, site, name):
+    page = (site / f"{name}.html").as_uri()
     assert site_checks.look_at(browser, page, width=1280, theme="light") == []
 
 
@@ -160,6 +127,7 @@ FAULTS = {
     "script error": ("<script>throw new Error('oh')</script>", "script error: oh"),
     "console error": ("<script>console.error('oh')</script>", "console: oh"),
     "no MathJax": ('<span class="math">\\(x\\)</span>', "formulas are not drawn"),
+    "dead figure": ('<div role="group"><script></script></div>', "figure is not alive"),
     "missing image": ('<img src="none.png" alt="none">', "image not loaded"),
 }
 

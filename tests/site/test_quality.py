@@ -1,0 +1,224 @@
+"""How the pages are to be read, not what they say: for everyone, at once, and without a jump.
+
+One visit to each page, at each width, serves several tests.
+"""
+
+import gzip
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import site_checks
+from site_checks import PAGES, ROOT, SITE
+
+AXE = ROOT / "_build/npm/axe-core/axe.min.js"
+ALL = [*PAGES, "search", "genindex"]
+WIDTHS = [1280, 375]
+each_page = pytest.mark.parametrize("name", PAGES)
+
+# Every jump of the layout that the reader did not cause, as the browser scores it.
+WATCH = """
+    window.shifts = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+    }).observe({ type: 'layout-shift', buffered: true });
+"""
+SETTLE = """async () => {
+    const figures = [...document.querySelectorAll('[role=group]')].filter(e => e.querySelector('script'));
+    for (let wait = 0; wait < 60 && !figures.every(e => e.shadowRoot); wait++)
+        await new Promise(resolve => setTimeout(resolve, 50));
+    await document.fonts.ready;
+    for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+    return window.shifts;
+}"""
+LARGEST_SHIFT = 0.1
+HEAVIEST = 800 * 1024
+
+
+def visit(browser, address, width, theme="light"):
+    """A page of a context of its own, with what it asked for in `requested`."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.requested = []
+    page.on("requestfinished", lambda request: page.requested.append(request.url))
+    page.add_init_script(WATCH)
+    page.goto(address)
+    return page
+
+
+@pytest.fixture(scope="module", params=[(n, w) for n in ALL for w in WIDTHS], ids=str)
+def opened(request, browser, address):
+    """A page, its layout shift, and its width; nobody has touched it yet."""
+    name, width = request.param
+    page = visit(browser, f"{address}/{name}.html", width)
+    yield page, page.evaluate(SETTLE), width
+    page.context.close()
+
+
+# ---- Jumps and weight ----------------------------------------------------------------------------
+
+
+def test_nothing_jumps(opened):
+    _, shift, _ = opened
+    assert shift <= LARGEST_SHIFT
+
+
+def weight(file: Path) -> int:
+    """Bytes that travel: text is compressed on the way, images and fonts are as they are."""
+    content = file.read_bytes()
+    packed = file.suffix in {".png", ".webp", ".woff", ".woff2"}
+    return len(content) if packed else len(gzip.compress(content, 6))
+
+
+def test_page_is_light(opened):
+    page, _, _ = opened
+    page.evaluate("""Promise.all([...document.images].map((image) => {
+        image.loading = 'eager';
+        return image.decode();
+    }))""")
+    asked = {url for url in page.requested if not url.startswith(("data:", "blob:"))}
+    weights = {url: weight(SITE / unquote(urlsplit(url).path).lstrip("/")) for url in asked}
+    assert len(weights) > 5  # the page itself, style sheets, scripts
+    assert sum(weights.values()) < HEAVIEST, weights
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["intro", "chapters/07-mobilenet-v1"])
+def test_nothing_jumps_on_a_slow_phone(browser, address, name, width):
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    try:
+        page = context.new_page()
+        devtools = context.new_cdp_session(page)
+        devtools.send("Network.enable")
+        # A slow 4G connection, and a fourth of this processor.
+        line = {"latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 90_000}
+        devtools.send("Network.emulateNetworkConditions", {"offline": False, **line})
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        page.add_init_script(WATCH)
+        page.goto(f"{address}/{name}.html")
+        assert page.evaluate(SETTLE) <= LARGEST_SHIFT
+    finally:
+        context.close()
+
+
+# ---- Accessibility -------------------------------------------------------------------------------
+
+# The rules whose verdict depends on colours: in the second theme only these can come out differently.
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+RUN = """async (rules) => {
+    for (const folded of document.querySelectorAll('details')) folded.open = true;
+    const runOnly = rules ? { runOnly: rules } : {};
+    const { violations } = await axe.run(document, { resultTypes: ['violations'], ...runOnly });
+    return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0].html.slice(0, 200)}`);
+}"""
+
+
+def accessibility(page, rules=None):
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    return page.evaluate(RUN, rules)
+
+
+def test_everyone_can_read_it(opened):
+    page, _, _ = opened
+    assert accessibility(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    assert accessibility(page, COLOUR_RULES) == []
+
+
+# ---- Answers -------------------------------------------------------------------------------------
+
+# Notes what the figure says in the next frame after each key.
+NEXT_FRAME = """() => {
+    const root = document.querySelector('[role=group]').shadowRoot;
+    const said = () => root.querySelector('[aria-live]').textContent;
+    window.frames_ = [];
+    root.addEventListener('keydown', () => {
+        const before = said();
+        requestAnimationFrame(() => window.frames_.push([before, said()]));
+    }, { capture: true });
+}"""
+
+
+def test_a_key_is_answered_within_one_frame(browser, address):
+    page = visit(browser, f"{address}/intro.html", 1280)
+    try:
+        page.evaluate(SETTLE)
+        page.evaluate(NEXT_FRAME)
+        page.get_by_label("kernel size", exact=True).focus()
+        for key in ["ArrowRight", "ArrowUp", "ArrowLeft", "PageDown", "End"]:
+            page.keyboard.press(key)
+            page.evaluate("() => new Promise(requestAnimationFrame)")
+        frames = page.evaluate("window.frames_")
+        assert len(frames) == 5
+        assert all(before != after for before, after in frames), frames
+    finally:
+        page.context.close()
+
+
+# ---- Links ---------------------------------------------------------------------------------------
+
+
+@each_page
+def test_links_to_other_hosts_are_well_formed(site, name):
+    assert site_checks.malformed_links(site / f"{name}.html") == []
+
+
+# ---- The checks themselves can fail --------------------------------------------------------------
+
+
+def test_checks_find(browser, serve, tmp_path):
+    (tmp_path / "favicon.ico").touch()
+    address = f"{serve(tmp_path)}/page.html"
+    good = '<!doctype html><html lang="en"><title>t</title><main><h1>h</h1>%s</main>'
+    page_file = tmp_path / "page.html"
+
+    def look(body):
+        page_file.write_text(good % body, encoding="utf-8")
+        page = visit(browser, address, 375)
+        try:
+            page.wait_for_timeout(300)
+            return page.evaluate("window.shifts"), accessibility(page)
+        finally:
+            page.context.close()
+
+    assert look("<p>Nothing wrong.</p>") == (0, [])
+    pale = '<p style="color: #bbb; background: #fff">pale</p>'
+    assert [fault.split(":")[0] for fault in look(pale)[1]] == ["color-contrast"]
+    folded = f"<details><summary>more</summary>{pale}</details>"
+    assert [fault.split(":")[0] for fault in look(folded)[1]] == ["color-contrast"]
+    late = "setTimeout(() => document.querySelector('h1').style.paddingTop = '500px', 100)"
+    assert look(f"<p>{'text ' * 200}</p><script>{late}</script>")[0] > LARGEST_SHIFT
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://example.org",
+        "https://localhost/a",
+        "https://example.org/a b",
+        "https://example.org/ä",
+        "https://example.org/100%",
+        "https://https://example.org",
+        "https://example.org/a.",
+        "https://example.org/a)",
+        "//example.org/a",
+        "htps://example.org",
+        "javascript:void(0)",
+    ],
+)
+def test_malformed_links_are_found(tmp_path, address):
+    page = tmp_path / "page.html"
+    right = "https://en.wikipedia.org/wiki/Pipeline_(a)?b=%20#c"
+    page.write_text(f'<a href="{right}"></a><a href="other.html"></a><a href="{address}"></a>')
+    assert site_checks.malformed_links(page) == [address]
+
+
+@pytest.mark.parametrize("alt", ["", "image", "plot.png", "my plot"])
+def test_poor_alternative_texts_are_found(tmp_path, alt):
+    page = tmp_path / "page.html"
+    page.write_text(f'<img alt="{alt}"><img alt="Two curves that cross">')
+    assert len(site_checks.images_without_alt(page)) == 1
