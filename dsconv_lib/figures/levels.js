@@ -263,8 +263,7 @@ const STYLE = `
     .details { grid-template-columns: 100%; }
     .window, .twin { order: 0; }
     .twin { min-height: 4.5em; }
-    .published { grid-template-columns: auto 1fr; }
-    .published .name { grid-column: auto; white-space: nowrap; }
+    .published { grid-template-columns: 1fr; }
     .measures { gap: 0.25rem; }
     .measures label { padding: 0.4rem 0.3rem; font-size: 0.85em; }
   }
