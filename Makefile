@@ -21,7 +21,7 @@ NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercis
 export OMP_NUM_THREADS ?= 2
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help book test notebooks results site lab lint format clean browser sandbox always
+.PHONY: help book test notebooks results site lighthouse lab lint format clean browser sandbox always
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
@@ -51,6 +51,9 @@ site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebook
 
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/python tools/results.py
+
+lighthouse: browser site  ## what Lighthouse says of the pages on a slow phone (measures time: not part of the tests)
+	@$(BIN)/python tools/lighthouse.py
 
 lab: $(READY)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
