@@ -22,7 +22,7 @@ NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercis
 export OMP_NUM_THREADS ?= 2
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help book test notebooks results site pdf card lite repo lab lint format clean browser sandbox colab always
+.PHONY: help book test notebooks results site pdf card lighthouse lite repo lab lint format clean browser sandbox colab always
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
@@ -65,8 +65,13 @@ card: $(READY) browser  ## draw the picture that goes with a link to the site
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/python tools/results.py
 
+<<<<<<< HEAD
 repo: $(READY)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME
 	@$(BIN)/python tools/repository.py $(URL)
+=======
+lighthouse: browser site  ## what Lighthouse says of the pages on a slow phone (measures time: not part of the tests)
+	@$(BIN)/python tools/lighthouse.py
+>>>>>>> quality
 
 lab: $(READY)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters

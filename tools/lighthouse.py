@@ -141,7 +141,9 @@ def summary(reports: list[dict[str, Any]]) -> dict[str, Any]:
         for ref in reports[-1]["categories"][name]["auditRefs"]
         if ref["weight"] and reports[-1]["audits"][ref["id"]]["score"] == 0
     }
-    return {"scores": scores, **times, "failed": sorted(failed)}
+    # Lighthouse's own measure of how fast the machine was meanwhile: low on one that is busy.
+    speed = round(median(report["environment"]["benchmarkIndex"] for report in reports))
+    return {"scores": scores, **times, "machine speed": speed, "failed": sorted(failed)}
 
 
 def main() -> None:
