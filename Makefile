@@ -65,13 +65,11 @@ card: $(READY) browser  ## draw the picture that goes with a link to the site
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/python tools/results.py
 
-<<<<<<< HEAD
 repo: $(READY)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME
 	@$(BIN)/python tools/repository.py $(URL)
-=======
+
 lighthouse: browser site  ## what Lighthouse says of the pages on a slow phone (measures time: not part of the tests)
 	@$(BIN)/python tools/lighthouse.py
->>>>>>> quality
 
 lab: $(READY)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
