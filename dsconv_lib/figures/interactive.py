@@ -7,6 +7,7 @@ runs, it is an ordinary widget and Python sees what the reader chose. Everywhere
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from pathlib import Path
 from string import Template
@@ -16,7 +17,8 @@ from anywidget import AnyWidget
 from traitlets import Unicode
 
 # The model that the module talks to where no kernel runs: the part of Backbone's that the figures use. The element is
-# found through the running script, so the text has no ids and is the same in every run.
+# found through the running script, so the text has no ids and is the same in every run. The module runs as part of
+# that script: imported, it would come after the page is drawn, and push the text below the figure down.
 STATIC = Template("""\
 <div role="group" aria-label="$label">
 <p>$sentence</p>
@@ -36,12 +38,20 @@ STATIC = Template("""\
     off: (event, call) => listeners[event]?.delete(call),
     save_changes: () => {},
   };
-  import("data:text/javascript;charset=utf-8," + encodeURIComponent($module))
-    .then(({ default: figure }) => figure.render({ model, el }));
+  const figure = (() => {
+$module
+  })();
+  figure.render({ model, el });
 })();
 </script>
 </div>
 """)
+EXPORT = re.compile(r"^export (default )?", re.MULTILINE)
+
+
+def _inline(code: str) -> str:
+    """JavaScript that may stand in a page: its strings do not end the script."""
+    return code.replace("</", "<\\/").replace("<!--", "<\\!--")
 
 
 def module(*names: str) -> str:
@@ -72,15 +82,12 @@ class InteractiveFigure(AnyWidget):
 
     def static_html(self) -> str:
         """HTML that shows the figure without a kernel, with nothing outside it: the same text for the same values."""
-
-        def script(value: object) -> str:
-            return json.dumps(value, ensure_ascii=False).replace("</", "<\\/")
-
+        module = EXPORT.sub(lambda found: "return " if found[1] else "", str(self._esm))
         return STATIC.substitute(
             label=escape(self.label),
             sentence=escape(self.sentence),
-            state=script({"label": self.label, **self.values()}),
-            module=script(self._esm),
+            state=_inline(json.dumps({"label": self.label, **self.values()}, ensure_ascii=False)),
+            module=_inline(module),
         )
 
     def __repr__(self) -> str:
