@@ -107,10 +107,11 @@ def test_nothing_jumps_on_a_slow_phone(browser, address, name, width):
 
 # The rules whose verdict depends on colours: in the second theme only these can come out differently.
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+# The parts of a formula have the colour of the text around it, and there are thousands.
 RUN = """async (rules) => {
     for (const folded of document.querySelectorAll('details')) folded.open = true;
     const runOnly = rules ? { runOnly: rules } : {};
-    const { violations } = await axe.run(document, { resultTypes: ['violations'], ...runOnly });
+    const { violations } = await axe.run({ exclude: ['mjx-container > *'] }, { resultTypes: ['violations'], ...runOnly });
     return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0].html.slice(0, 200)}`);
 }"""
 
