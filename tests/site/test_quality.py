@@ -111,7 +111,8 @@ COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 RUN = """async (rules) => {
     for (const folded of document.querySelectorAll('details')) folded.open = true;
     const runOnly = rules ? { runOnly: rules } : {};
-    const { violations } = await axe.run({ exclude: ['mjx-container > *'] }, { resultTypes: ['violations'], ...runOnly });
+    const page = { exclude: ['mjx-container > *'] };
+    const { violations } = await axe.run(page, { resultTypes: ['violations'], ...runOnly });
     return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0].html.slice(0, 200)}`);
 }"""
 
