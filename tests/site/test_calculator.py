@@ -239,16 +239,6 @@ def test_it_stands_still_for_who_wants_that(browser, file):
             page.close()
 
 
-def test_without_scripts_it_states_the_first_result(browser, file):
-    context = browser.new_context(java_script_enabled=False)
-    try:
-        page = context.new_page()
-        page.goto(file)
-        assert page.get_by_role("group").inner_text() == Calculator().sentence
-    finally:
-        context.close()
-
-
 def test_two_on_a_page_are_both_whole(browser, tmp_path):
     path = tmp_path / "two.html"
     path.write_text('<meta charset="utf-8">' + 2 * Calculator().static_html(), encoding="utf-8")

@@ -39,3 +39,16 @@ def test_figures_are_alive(browser, name):
             assert live.inner_text() != figure.sentence
     finally:
         page.close()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_without_scripts_they_state_their_first_result(browser, name):
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto((SITE / f"{name}.html").as_uri())
+        for figure in FIGURES[name]:
+            shown = page.get_by_role("group", name=figure.label, exact=True)
+            assert shown.inner_text() == figure.sentence
+    finally:
+        context.close()

@@ -420,16 +420,6 @@ def test_it_stands_still_for_who_wants_that(browser, file):
             page.close()
 
 
-def test_without_scripts_it_states_the_first_result(browser, file):
-    context = browser.new_context(java_script_enabled=False)
-    try:
-        page = context.new_page()
-        page.goto(file)
-        assert page.get_by_role("group").inner_text() == Levels().sentence
-    finally:
-        context.close()
-
-
 def test_its_text_is_the_same_in_every_process():
     program = (
         "from dsconv_lib.figures.levels import Levels as L; l = L(); print(l, l.static_html())"

@@ -369,17 +369,6 @@ def test_it_stands_still_for_who_wants_that(page):
         assert frame.evaluate("e => getComputedStyle(e).transitionDuration") == seconds
 
 
-@pytest.mark.parametrize("figure", [{}, {"operation": "depthwise", "step": 14}], indirect=True)
-def test_without_scripts_it_states_the_result(browser, file, figure):
-    context = browser.new_context(java_script_enabled=False)
-    try:
-        page = context.new_page()
-        page.goto(file)
-        assert page.get_by_role("group").inner_text() == figure.sentence
-    finally:
-        context.close()
-
-
 @pytest.mark.parametrize("figure", [{"operation": "pointwise", "step": 17}], indirect=True)
 def test_it_begins_where_python_says(page, figure):
     assert page.locator("[aria-live]").inner_text() == figure.sentence
