@@ -3,26 +3,16 @@
 import json
 from datetime import date
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from docutils import nodes
+from repository import configured
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 RECORD = "executed.json"
-COLAB = "https://colab.research.google.com/github"
 COLUMNS = ("notebook", "take along", "to read", "last run", "on")
-
-
-def colab_root(theme_options: dict[str, str]) -> str:
-    """Where Colab opens the repository's notebooks, or "" as long as none on GitHub is configured."""
-    address = urlsplit(theme_options.get("repository_url", ""))
-    if address.netloc != "github.com":
-        return ""
-    branch = theme_options.get("repository_branch", "main")
-    return f"{COLAB}{address.path.rstrip('/')}/blob/{branch}"
 
 
 def download(name: str, text: str) -> nodes.Node:
@@ -79,8 +69,9 @@ class NotebookList(SphinxDirective):
         else:
             inside = name
             links = [download(f"{up}_sources/{name.as_posix()}", "notebook")]
-        if colab := colab_root(self.config.html_theme_options):
-            address = f"{colab}/{inside.as_posix()}"
+        repository = configured(Path(self.env.srcdir))
+        if repository.url:
+            address = repository.colab(inside.as_posix())
             links.append(nodes.reference("", "in Colab", refuri=address))
         taken = nodes.paragraph()
         for link in links:

@@ -5,9 +5,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote
 
-import notebook_list
 import notebooks as script
-import pytest
 import site_checks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,19 +49,3 @@ def test_its_files_are_the_notebooks():
         for link, expected in zip(kept, names, strict=True):
             file = (PAGE.parent / unquote(link["href"])).resolve()
             assert json.loads(file.read_text()) == json.loads((ROOT / expected).read_text())
-
-
-@pytest.mark.parametrize(
-    ("options", "root"),
-    [
-        ({}, ""),
-        ({"repository_url": ""}, ""),
-        ({"repository_url": "https://example.org/a/b"}, ""),
-        (
-            {"repository_url": "https://github.com/a/b/", "repository_branch": "v1"},
-            "https://colab.research.google.com/github/a/b/blob/v1",
-        ),
-    ],
-)
-def test_colab_is_linked_for_a_repository_on_github_alone(options, root):
-    assert notebook_list.colab_root(options) == root

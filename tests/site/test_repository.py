@@ -65,6 +65,15 @@ def test_every_notebook_s_page_has_a_button_that_opens_it(fork):
         assert (fork / path).is_file()
 
 
+def test_the_list_of_notebooks_opens_them_too(fork):
+    page = site_checks.parse(fork / "_build/html/chapters/notebooks.html")
+    links = [a["href"] for a in page.select("table.notebooks a[href^='https://']")]
+    assert len(links) == 14
+    for link in links:
+        assert link.startswith(COLAB)
+        assert (fork / link.removeprefix(COLAB)).is_file()
+
+
 def test_what_was_stored_stays_up_to_date(fork):
     command = [sys.executable, "tools/notebooks.py", "--check", "--root", str(fork)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
