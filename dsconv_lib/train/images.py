@@ -42,8 +42,15 @@ def prepare(data: ImageData, device: str | torch.device = "cpu") -> Tensors:
     return Tensors(train, train_labels, test, test_labels, mean, std)
 
 
-def augment(images: Tensor, shift: int, flip: bool | Tensor, generator: torch.Generator) -> Tensor:
-    """Move each image by up to `shift` pixels each way and mirror some of them.
+def augment(
+    images: Tensor,
+    shift: int,
+    flip: bool | Tensor,
+    generator: torch.Generator,
+    *,
+    cutout: int = 0,
+) -> Tensor:
+    """Move each image by up to `shift` pixels each way, mirror some of them, hide a part of each.
 
     Args:
         images: shape (B, C, H, W), on the generator's device.
@@ -51,9 +58,14 @@ def augment(images: Tensor, shift: int, flip: bool | Tensor, generator: torch.Ge
             that no pixel wraps round from the far side and no border of another colour appears.
         flip: mirror left to right with probability 1/2; or which ones to mirror, shape (B,).
         generator: where the chance comes from.
+        cutout: side of a square of pixels that is set to 0, the mean of normalised images. Its centre
+            is any pixel of the image, so at an edge a part of the square lies outside.
 
     Returns:
         New images of the same shape, or `images` itself if nothing is asked for.
+
+    Source: DeVries and Taylor 2017, Improved regularization of convolutional neural networks with
+    cutout, section 3.
     """
     batch, _, height, width = images.shape
     draw: dict[str, Any] = {"generator": generator, "device": images.device}
@@ -69,4 +81,12 @@ def augment(images: Tensor, shift: int, flip: bool | Tensor, generator: torch.Ge
         flip = torch.rand(batch, **draw) < 0.5
     if isinstance(flip, Tensor):
         images = torch.where(flip[:, None, None, None], images.flip(3), images)
+    if cutout:
+        inside = []
+        for side in (height, width):
+            centre = torch.randint(0, side, (batch, 1), **draw)
+            offset = torch.arange(side, device=images.device) - centre + cutout // 2
+            inside.append((offset >= 0) & (offset < cutout))
+        rows, columns = inside
+        images = images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
     return images

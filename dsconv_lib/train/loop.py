@@ -17,6 +17,7 @@ from dsconv_lib.data import ImageData
 from dsconv_lib.train import checkpoint, processes
 from dsconv_lib.train.errors import TrainingError
 from dsconv_lib.train.evaluation import evaluate
+from dsconv_lib.train.first_layer import whiten
 from dsconv_lib.train.images import augment, prepare
 from dsconv_lib.train.optimiser import SCHEDULES, make_optimiser, restore, set_rate
 from dsconv_lib.train.recipe import Recipe
@@ -121,7 +122,7 @@ def fit(
             records.append(
                 EpochRecord(
                     epoch=epoch,
-                    learning_rate=run.rate(epoch, last.step),
+                    learning_rate=recipe.learning_rate * run.rate(epoch, last.step),
                     train_loss=last.train_loss,
                     train_accuracy=last.train_accuracy,
                     test_loss=loss,
@@ -154,10 +155,13 @@ class _Run:
     def __init__(
         self, model: nn.Module, data: ImageData, recipe: Recipe, place: torch.device
     ) -> None:
+        self.tensors = prepare(data, place)
+        if recipe.whitened:
+            first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+            whiten(first, self.tensors.train_images)
         self.model = model
         self.tested = copy.deepcopy(model) if recipe.average else model
         self.recipe = recipe
-        self.tensors = prepare(data, place)
         self.optimiser = make_optimiser(model, recipe, place)
         self.generator = torch.Generator(place).manual_seed(recipe.seed)
         self.images = len(data.train_labels)
@@ -168,11 +172,10 @@ class _Run:
         self.read_every = 16 if place.type == "cuda" else 1  # reading a loss makes the GPU wait
 
     def rate(self, epoch: int, step: int) -> float:
-        """Learning rate of a step of an epoch, both counted from 1."""
+        """Share of the highest learning rate in a step of an epoch, both counted from 1."""
         steps = self.recipe.epochs * self.steps
         taken = (epoch - 1) * self.steps + step - 1
-        factor = SCHEDULES[self.recipe.schedule](taken, steps, self.recipe.warmup)
-        return self.recipe.learning_rate * factor
+        return SCHEDULES[self.recipe.schedule](taken, steps, self.recipe.warmup)
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of the images and labels of an epoch, in a new order."""
@@ -185,11 +188,15 @@ class _Run:
                 flip = (self.first_side[chosen] + epoch) % 2 == 0
             # Every process changes the whole batch and takes its share: cheap beside training on
             # it, and so the images do not depend on the number of processes.
-            images = augment(self.tensors.train_images[chosen], recipe.shift, flip, self.generator)[
-                mine
-            ]
+            images = augment(
+                self.tensors.train_images[chosen],
+                recipe.shift,
+                flip,
+                self.generator,
+                cutout=recipe.cutout,
+            )
             yield (
-                images.contiguous(memory_format=torch.channels_last),
+                images[mine].contiguous(memory_format=torch.channels_last),
                 self.tensors.train_labels[chosen[mine]],
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -91,3 +92,19 @@ def test_the_images_to_mirror_can_be_named() -> None:
     changed = augment(images, 0, chosen, seeded())
     assert torch.equal(changed[[0, 3]], images[[0, 3]].flip(3))
     assert torch.equal(changed[[1, 2]], images[[1, 2]])
+
+
+@pytest.mark.parametrize("side", [1, 3, 4])
+def test_a_square_is_hidden_with_its_centre_in_the_image(side: int) -> None:
+    images = augment(torch.ones(2000, 2, 6, 8), 0, False, seeded(), cutout=side)
+    assert torch.equal(images[:, 0], images[:, 1])
+    hidden = images[:, 0] == 0
+    rows, columns = hidden.any(dim=2).sum(dim=1), hidden.any(dim=1).sum(dim=1)
+    assert torch.equal(hidden.sum(dim=(1, 2)), rows * columns)  # a rectangle
+    # From the square's half, at an edge, to the whole of it.
+    assert set(rows.tolist()) == set(columns.tolist()) == set(range((side + 1) // 2, side + 1))
+    assert hidden.any(dim=0).all()
+
+
+def test_a_square_larger_than_the_image_hides_all_of_it() -> None:
+    assert not augment(torch.ones(5, 1, 4, 4), 0, False, seeded(), cutout=8).any()
