@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dsconv_lib.models import Layer
 from dsconv_lib.timing import medians
+from dsconv_lib.train.errors import TrainingError
 from dsconv_lib.train.optimiser import make_optimiser
 from dsconv_lib.train.recipe import Recipe
 from dsconv_lib.train.step import Recorded, Step, compiled, make_step
 
 COPIED = {"cpu": 1 << 27, "cuda": 1 << 30}  # bytes: far more than any cache holds
+# Of the timed steps: so low that the loss falls steadily, and two ways to run a step can be compared.
+LEARNING_RATE = 0.01
+CHECKED = Recorded.UNRECORDED + 9  # the last ones are replayed where steps are recorded
+ALIKE = 0.05  # relative: bfloat16 and other orders of summing move a loss by less
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
     """What was timed, in turns within one process.
 
-    `images_per_second` of a training step, by how it is run; `floor`, the images per second at
+    `images_per_second` of a training step, by how it is run, and the losses of its first steps, on
+    one batch again and again; `floor`, the images per second at
     which the memory alone would be busy all the time; `bandwidth` of a copy in bytes per second,
     those read and those written.
     """
 
     images_per_second: dict[str, float]
+    first_losses: dict[str, list[float]]
     floor: float
     bandwidth: float
 
@@ -72,20 +80,27 @@ def measure(
         device: where. On a GPU numbers are bfloat16, on a CPU float32.
         fuse: also time the step with torch.compile, for which a CPU needs a C++ compiler.
         repeats: timed rounds.
+
+    Raises:
+        TrainingError: if a way to run the step learns otherwise than the plain one: its speed would
+            be that of something else.
     """
     on_gpu = device.type == "cuda"
     spec = network[0].spec
     shape = (recipe.batch_size, spec.in_channels, *spec.in_size)
-    images = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, network[-1].spec.out_channels, shape[:1], device=device)
+    classes = network[-1].spec.out_channels
+    labels = torch.randint(0, classes, shape[:1], device=device)
+    # Noise around one colour for each class: a few steps learn to tell some of them apart.
+    colours = torch.randn(classes, spec.in_channels, 1, 1, device=device)
+    images = torch.randn(shape, device=device).add_(colours[labels])
+    images = images.contiguous(memory_format=torch.channels_last)
+    gentle = replace(recipe, learning_rate=LEARNING_RATE)
 
-    def ready(fused: bool, recorded: bool) -> Callable[[], object]:
+    def ready(fused: bool, recorded: bool) -> Step:
         own = copy.deepcopy(model).to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        optimiser = make_optimiser(own, recipe, device)
+        optimiser = make_optimiser(own, gentle, device)
         step: Step = make_step(compiled(own) if fused else own, optimiser, recipe.label_smoothing)
-        if recorded:
-            step = Recorded(step)
-        return lambda: step(images, labels)
+        return Recorded(step) if recorded else step
 
     ways = {"eager": (False, False)}
     if fuse:
@@ -98,14 +113,36 @@ def measure(
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     steps = {name: ready(*way) for name, way in ways.items()}
-    seconds = medians(
-        {**steps, "copy": lambda: target.copy_(source)},
-        repeats=repeats,
-        warmup=Recorded.UNRECORDED + 2,
-    )
+    losses = {name: first_losses(step, images, labels) for name, step in steps.items()}
+    check_alike(losses)
+    calls = {name: partial(step, images, labels) for name, step in steps.items()}
+    seconds = medians({**calls, "copy": lambda: target.copy_(source)}, repeats=repeats)
     bandwidth = 2 * size / seconds.pop("copy")
     return Throughput(
         images_per_second={name: recipe.batch_size / taken for name, taken in seconds.items()},
+        first_losses=losses,
         floor=bandwidth / training_bytes(network, element=2 if on_gpu else 4),
         bandwidth=bandwidth,
     )
+
+
+def first_losses(step: Step, images: Tensor, labels: Tensor) -> list[float]:
+    """Take a few steps on one batch, and return the loss before each."""
+    return [step(images, labels)[0].item() for _ in range(CHECKED)]
+
+
+def check_alike(losses: dict[str, list[float]]) -> None:
+    """Raise TrainingError unless all ways to run a step learn, and learn like the first one."""
+    plain, expected = next(iter(losses.items()))
+    if not expected[-1] < (1 - 2 * ALIKE) * expected[0]:
+        raise TrainingError(
+            f"{plain}: the loss went from {expected[0]:.4f} to {expected[-1]:.4f} in {CHECKED} steps "
+            f"on one batch: expected it to fall, so that the other ways can be compared with it"
+        )
+    for name, found in losses.items():
+        for step, (loss, wanted) in enumerate(zip(found, expected, strict=True), start=1):
+            if not abs(loss - wanted) <= ALIKE * wanted:
+                raise TrainingError(
+                    f"{name}: loss {loss:.4f} in step {step}: expected {wanted:.4f}, as {plain}; "
+                    f"this way to run a step does not compute the same"
+                )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,8 @@ import torch
 
 from dsconv_lib.models import Layer, MobileNetV1, mobilenet_v1_layers
 from dsconv_lib.spec import depthwise, pointwise
-from dsconv_lib.throughput import measure, training_bytes
-from dsconv_lib.train import RECIPES
+from dsconv_lib.throughput import check_alike, measure, training_bytes
+from dsconv_lib.train import RECIPES, TrainingError
 
 
 def test_the_bytes_of_two_layers_by_hand() -> None:
@@ -41,14 +42,28 @@ def test_a_step_is_timed_beside_a_copy() -> None:
     measured = measure(
         model,
         mobilenet_v1_layers(resolution=32, **arguments),
-        replace(RECIPES["cifar10"], batch_size=4),
+        replace(RECIPES["cifar10"], batch_size=64),
         torch.device("cpu"),
         fuse=False,
         repeats=1,
     )
-    assert list(measured.images_per_second) == ["eager"]
+    assert list(measured.images_per_second) == list(measured.first_losses) == ["eager"]
+    losses = measured.first_losses["eager"]
+    assert losses[-1] < 0.9 * losses[0]
     assert measured.images_per_second["eager"] > 0
     network = mobilenet_v1_layers(resolution=32, **arguments)
     assert measured.floor == pytest.approx(measured.bandwidth / training_bytes(network, 4))
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_a_way_that_learns_otherwise_is_not_timed() -> None:
+    falling = [2.0, 1.8, 1.5]
+    check_alike({"eager": falling, "compiled": [2.01, 1.79, 1.55]})
+    stuck = [2.0, 1.8, 1.8]  # a recording that leaves the weights alone
+    with pytest.raises(TrainingError, match=r"recorded: loss 1.8000 in step 3: expected 1.5000"):
+        check_alike({"eager": falling, "recorded": stuck})
+    with pytest.raises(TrainingError, match=r"recorded: loss nan in step 1"):
+        check_alike({"eager": falling, "recorded": [math.nan] * 3})
+    with pytest.raises(TrainingError, match="expected it to fall"):
+        check_alike({"eager": stuck[1:], "recorded": stuck[1:]})
