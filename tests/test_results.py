@@ -1,4 +1,4 @@
-"""The measuring script, on images of noise; and the files it has left in results/."""
+"""The measuring scripts, on images of noise; and the files they have left in results/."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import measured
 import numpy as np
 import pytest
+import recipes
 from photographs import encoded, table
 from pyarrow import parquet
 
-import results
 from dsconv_lib.models import mobilenet_v1_layers, total
-from dsconv_lib.train import NETWORKS, TrainingError
+from dsconv_lib.train import NETWORKS, RECIPES, TrainingError
 
 ROOT = Path(__file__).parents[1]
 FIELDS = {"what", "small", "remark", "command", "date", "commit", "machine", "data", "recipe"}
@@ -27,7 +29,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As many images as the small version takes, of noise."""
     folder = tmp_path_factory.mktemp("noise")
     rng = np.random.default_rng(0)
-    for name, count in (("train", results.SMALL["subset"]), ("test", 50)):
+    for name, count in (("train", measured.SMALL["subset"]), ("test", 50)):
         images = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
         labels = rng.integers(0, 10, count).tolist()
         content = table([encoded(image) for image in images], labels)
@@ -35,8 +37,10 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measure(noise: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "tools/results.py", "--data", noise, "--out", out]
+def measure(
+    noise: Path, out: Path, *options: str, script: str = "results"
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, f"tools/{script}.py", "--data", noise, "--out", out]
     return subprocess.run(
         [*command, "--device", "cpu", *options],
         cwd=ROOT,
@@ -56,6 +60,9 @@ def test_the_small_version_says_so_and_is_not_repeated(noise: Path, tmp_path: Pa
     assert content["small"] is True
     assert "small version" in content["remark"]
     assert content["machine"]["threads"] == 1
+    assert content["command"].startswith("python tools/results.py --data ")
+    assert content["step"].keys() == {"separable", "twin"}
+    assert {run["way"] for run in content["runs"]} == {"eager"}
     assert [(run["network"], run["seed"]) for run in content["runs"]] == [
         ("separable", 0),
         ("twin", 0),
@@ -93,7 +100,46 @@ def test_the_small_version_says_so_and_is_not_repeated(noise: Path, tmp_path: Pa
 @pytest.mark.parametrize("change", ["epochs=3", '{"epoch": 3}', "[]", "3"])
 def test_a_change_that_cannot_be_read(change: str) -> None:
     with pytest.raises(TrainingError, match=r"--change .*: expected (JSON|an object)"):
-        results._changes(change)
+        measured.changed(RECIPES["cifar10"], change)
+
+
+def test_a_way_that_this_machine_has_not(noise: Path, tmp_path: Path) -> None:
+    for script in ("results", "recipes"):
+        refused = measure(noise, tmp_path, "--way", "recorded", script=script)
+        assert refused.returncode == 1
+        assert "--way recorded: expected" in refused.stderr
+    assert list(tmp_path.glob("*.json")) == []
+
+
+def test_each_change_is_one_and_differs_from_the_recipe() -> None:
+    for recipe in (RECIPES["cifar10"], replace(RECIPES["cifar10"], muon=0.02, cutout=8)):
+        first, *others = recipes.changes(recipe)
+        assert first == {}
+        made = [replace(recipe, **change) for change in others]
+        assert recipe not in made
+        assert len({str(each) for each in made}) == len(made)
+        # Only a smaller batch takes a rate with it.
+        assert {tuple(change) for change in others if len(change) > 1} == {
+            ("batch_size", "learning_rate")
+        }
+        assert {"whitened", "muon", "cutout", "average", "flip"} <= {
+            name for change in others for name in change
+        }
+
+
+def test_the_recipes_are_tried_once_each(noise: Path, tmp_path: Path) -> None:
+    options = ("--first", "2", "--seeds", "1", "--change", '{"epochs": 1}')
+    first = measure(noise, tmp_path, *options, script="recipes")
+    assert first.returncode == 0, first.stderr
+    path = tmp_path / "recipes-cpu.json"
+    content = json.loads(path.read_text())
+    assert content.keys() >= FIELDS
+    rate = RECIPES["cifar10"].learning_rate
+    assert [run["change"] for run in content["runs"]] == [{}, {"learning_rate": rate / 2}]
+    assert content["recipe"]["learning_rate"] == rate
+    again = measure(noise, tmp_path, *options, script="recipes")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(path.read_text()) == content
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("cifar10-*.json")), ids=str)

@@ -10,7 +10,7 @@ import torch
 
 from dsconv_lib.models import Layer, MobileNetV1, mobilenet_v1_layers
 from dsconv_lib.spec import depthwise, pointwise
-from dsconv_lib.throughput import check_alike, measure, training_bytes
+from dsconv_lib.throughput import WAYS, check_alike, measure, training_bytes
 from dsconv_lib.train import RECIPES, TrainingError
 
 
@@ -44,12 +44,12 @@ def test_a_step_is_timed_beside_a_copy() -> None:
         mobilenet_v1_layers(resolution=32, **arguments),
         replace(RECIPES["cifar10"], batch_size=64),
         torch.device("cpu"),
-        fuse=False,
+        WAYS["cpu"],
         repeats=1,
     )
     assert list(measured.images_per_second) == list(measured.first_losses) == ["eager"]
     losses = measured.first_losses["eager"]
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.95 * losses[0]
     assert measured.images_per_second["eager"] > 0
     network = mobilenet_v1_layers(resolution=32, **arguments)
     assert measured.floor == pytest.approx(measured.bandwidth / training_bytes(network, 4))
@@ -58,12 +58,12 @@ def test_a_step_is_timed_beside_a_copy() -> None:
 
 
 def test_a_way_that_learns_otherwise_is_not_timed() -> None:
-    falling = [2.0, 1.8, 1.5]
-    check_alike({"eager": falling, "compiled": [2.01, 1.79, 1.55]})
-    stuck = [2.0, 1.8, 1.8]  # a recording that leaves the weights alone
-    with pytest.raises(TrainingError, match=r"recorded: loss 1.8000 in step 3: expected 1.5000"):
+    falling = [2.3, 2.2, 2.1, 2.0, 1.8]
+    check_alike({"eager": falling, "compiled": [2.3, 2.21, 2.08, 1.99, 1.85]})
+    stuck = [2.3, 2.2, 2.1, 2.1, 2.1]  # a recording that leaves the weights alone
+    with pytest.raises(TrainingError, match=r"recorded: loss 2.1000 in step 5: expected 1.8000"):
         check_alike({"eager": falling, "recorded": stuck})
     with pytest.raises(TrainingError, match=r"recorded: loss nan in step 1"):
-        check_alike({"eager": falling, "recorded": [math.nan] * 3})
+        check_alike({"eager": falling, "recorded": [math.nan] * 5})
     with pytest.raises(TrainingError, match="expected it to fall"):
-        check_alike({"eager": stuck[1:], "recorded": stuck[1:]})
+        check_alike({"eager": [2.1] * 5, "recorded": [2.1] * 5})
