@@ -10,7 +10,15 @@ import pytest
 from matplotlib.colors import to_hex
 
 from dsconv_lib import cost
-from dsconv_lib.figures import COLOURS, draw_images, draw_macs, draw_operation, draw_window
+from dsconv_lib.figures import (
+    COLOURS,
+    draw_images,
+    draw_macs,
+    draw_operation,
+    draw_runs,
+    draw_speeds,
+    draw_window,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +75,30 @@ def test_images_stand_under_their_titles():
         np.testing.assert_array_equal(axes.images[0].get_array(), image)
     with pytest.raises(ValueError, match="3 images and 2 titles"):
         draw_images(images, ["a", "b"])
+
+
+def test_runs_and_their_mean_are_drawn_in_per_cent():
+    runs = {"separable": [[0.5, 0.9], [0.7, 0.94]], "twin": [[0.6, 0.8]]}
+    (axes,) = draw_runs(runs).axes
+    drawn = [line.get_ydata().tolist() for line in axes.lines]
+    assert drawn[0] == pytest.approx([50, 90])
+    assert drawn[1] == pytest.approx([70, 94])
+    assert drawn[2] == pytest.approx([60, 92])
+    assert drawn[3] == drawn[4] == pytest.approx([60, 80])
+    assert axes.lines[0].get_xdata().tolist() == [1, 2]
+    assert texts(axes) == ["separable: 92.00 %, mean of 2", "twin: 80.00 %, mean of 1"]
+
+
+def test_speeds_are_bars_beside_their_floor():
+    speeds = {"separable": {"eager": 100.0, "recorded": 150.0}, "twin": {"eager": 80.0}}
+    (axes,) = draw_speeds(speeds, {"separable": 200.0, "twin": 300.0}).axes
+    assert [bar.get_width() for bar in axes.patches] == [100, 150, 80]
+    assert [lines.get_segments()[0][0][0] for lines in axes.collections] == [200, 300]
+    assert texts(axes) == [
+        "separable, floor of the memory 200 images/s",
+        "eager: 100",
+        "recorded: 150",
+        "twin, floor of the memory 300 images/s",
+        "eager: 80",
+    ]
+    assert axes.get_xlim()[1] > 300
