@@ -64,6 +64,8 @@ card: $(READY) browser  ## draw the picture that goes with a link to the site
 
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/python tools/results.py
+	@$(BIN)/python tools/recipes.py
+	@$(BIN)/python tools/readme.py
 
 repo: $(READY)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME
 	@$(BIN)/python tools/repository.py $(URL)
