@@ -16,7 +16,7 @@ from dsconv_lib.timing import medians
 from dsconv_lib.train.errors import TrainingError
 from dsconv_lib.train.optimiser import make_optimiser
 from dsconv_lib.train.recipe import Recipe
-from dsconv_lib.train.step import Recorded, Step, compiled, make_step
+from dsconv_lib.train.step import Recorded, Step, compiled, make_step, timed_algorithms
 
 COPIED = {"cpu": 1 << 27, "cuda": 1 << 30}  # bytes: far more than any cache holds
 # Of the timed steps: so low that the loss falls steadily, and two ways to run a step can be compared.
@@ -126,11 +126,12 @@ def measure(
     size = COPIED[device.type]
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    steps = {name: ready(way) for name, way in ways.items()}
-    losses = {name: first_losses(step, images, labels) for name, step in steps.items()}
-    check_alike(losses)
-    calls = {name: partial(step, images, labels) for name, step in steps.items()}
-    seconds = medians({**calls, "copy": lambda: target.copy_(source)}, repeats=repeats)
+    with timed_algorithms():
+        steps = {name: ready(way) for name, way in ways.items()}
+        losses = {name: first_losses(step, images, labels) for name, step in steps.items()}
+        check_alike(losses)
+        calls = {name: partial(step, images, labels) for name, step in steps.items()}
+        seconds = medians({**calls, "copy": lambda: target.copy_(source)}, repeats=repeats)
     bandwidth = 2 * size / seconds.pop("copy")
     return Throughput(
         images_per_second={name: recipe.batch_size / taken for name, taken in seconds.items()},

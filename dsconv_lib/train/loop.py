@@ -22,7 +22,7 @@ from dsconv_lib.train.images import augment, prepare
 from dsconv_lib.train.optimiser import SCHEDULES, make_optimiser, restore, set_rate
 from dsconv_lib.train.recipe import Recipe
 from dsconv_lib.train.records import METRICS, Board, EpochRecord, Progress, as_csv
-from dsconv_lib.train.step import Average, Recorded, Step, compiled, make_step
+from dsconv_lib.train.step import Average, Recorded, Step, compiled, make_step, timed_algorithms
 
 
 def fit(
@@ -106,7 +106,7 @@ def fit(
             records = [EpochRecord(*values) for values in saved["records"]]
     board = Board(folder, records) if tensorboard and folder and processes.rank() == 0 else None
 
-    with processes.together(model) as network:
+    with processes.together(model) as network, timed_algorithms():
         average = Average(model, run.tested, recipe.average) if recipe.average else None
         forward = compiled(network) if compile else network
         step = make_step(forward, run.optimiser, recipe.label_smoothing, after=average)

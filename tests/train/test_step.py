@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dsconv_lib.train.step import Average, compiled, make_step
+from dsconv_lib.train.step import Average, compiled, make_step, timed_algorithms
 
 
 def test_a_step_moves_the_weights_against_the_slope() -> None:
@@ -118,3 +118,12 @@ except TrainingError as error:
     )
     assert done.stdout.startswith("torch.compile cannot build this network here (InvalidCxxCompil")
     assert done.stdout.endswith("needs a C++ compiler; train without it\n")
+
+
+def test_the_choice_of_algorithms_is_left_as_it_was() -> None:
+    for before in (False, True):
+        torch.backends.cudnn.benchmark = before
+        with timed_algorithms():
+            assert torch.backends.cudnn.benchmark
+        assert torch.backends.cudnn.benchmark is before
+    torch.backends.cudnn.benchmark = False
