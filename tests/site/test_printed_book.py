@@ -1,14 +1,12 @@
 """The PDF of the whole book: what a reader on paper, and a reader's software, finds in it."""
 
 import re
-from pathlib import Path
 
 import pytest
 import site_checks
 from pypdf import PdfReader
+from site_checks import SITE
 
-ROOT = Path(__file__).resolve().parents[2]
-SITE = ROOT / "_build/html"
 NAME = "depthwise-separable-convolution.pdf"
 TITLES = {
     file.relative_to(SITE).as_posix(): site_checks.parse(file).h1.get_text().rstrip("#")
