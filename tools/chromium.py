@@ -1,7 +1,6 @@
 """The Chromium on this machine, without a window: it prints, draws and tests the site."""
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,7 @@ def program() -> str:
     """The path of the program."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        sys.exit(f"Found none of {', '.join(NAMES)} on the PATH: type make browser")
+        raise FileNotFoundError(f"Found none of {', '.join(NAMES)} on the PATH: type make browser")
     return found
 
 
