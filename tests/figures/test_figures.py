@@ -1,22 +1,11 @@
 """Each picture shows the numbers that it was given."""
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from dsconv_lib import cost
 from dsconv_lib.figures import COLOURS, draw_images, draw_macs, draw_operation, draw_window
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def texts(axes):
