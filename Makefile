@@ -53,7 +53,7 @@ site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebook
 lite: site  ## add exercises that run on the page, with JupyterLite: make lite PYODIDE=.../pyodide-314.0.6.tar.bz2
 	@tools/lite.sh _build/html $(BIN)/python $(PYODIDE)
 
-# Apart from site, since printing takes minutes. A site built later has the PDF as long as no page is newer.
+# Apart from site, since printing takes minutes. A site built later has the PDF as long as nothing that it is printed from is newer.
 pdf: $(READY) $(MATHJAX) browser  ## print the whole book into one PDF, and build the site with it
 	@$(BIN)/jupyter-book build . -W -n --keep-going --builder singlehtml || { rm -rf _build/.doctrees; exit 1; }
 	@$(BIN)/python tools/pdf.py _build/singlehtml/intro.html $(PDF)

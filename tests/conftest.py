@@ -1,4 +1,4 @@
-"""What every test shares: reproducible draws, one thread, and the helpers beside this file."""
+"""What every test shares: reproducible draws, one thread, no window, and the helpers beside this file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ settings.register_profile("thorough", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 torch.set_num_threads(1)
+mpl.use("Agg")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,6 +12,23 @@ from dsconv_lib import loops
 from dsconv_lib.models import Layer, table, total
 from dsconv_lib.profile import profile
 
+# Name, value, and how the message begins, with the value in place of {}.
+BAD_ARGUMENTS = [
+    *(
+        ("alpha", value, "alpha={}: expected a number greater than 0")
+        for value in (0, -1, float("nan"), float("inf"), True, "1", None)
+    ),
+    *(
+        ("resolution", value, "resolution={}: expected")
+        for value in (0, 1.5, True, None, (), (224,), (224, 0))
+    ),
+    *(
+        (name, value, name + "={}: expected a positive integer")
+        for name in ("num_classes", "in_channels")
+        for value in (0, -1, 1.5, True, None, "10")
+    ),
+]
+
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
     """Build a module without memory for its weights: shapes are all that counting needs."""

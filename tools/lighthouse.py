@@ -10,7 +10,6 @@ import http.server
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import chromium
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -95,15 +95,6 @@ def install() -> Path:
     return package / "cli/index.js"
 
 
-def browser() -> str:
-    """The browser that the tests use."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        sys.exit("No Chromium on the PATH: type make browser")
-    return program
-
-
 def measure(command: Path, address: str) -> dict[str, Any]:
     """One run on one page, as Lighthouse reports it."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -114,7 +105,7 @@ def measure(command: Path, address: str) -> dict[str, Any]:
                 *(BIN / "node", command, address, "--quiet", "--output=json"),
                 *(f"--output-path={report}", f"--chrome-flags={flags}"),
             ],
-            env={**os.environ, "CHROME_PATH": browser(), "CI": "1"},
+            env={**os.environ, "CHROME_PATH": chromium.program(), "CI": "1"},
             capture_output=True,
             text=True,
         )
@@ -167,7 +158,9 @@ def main() -> None:
         pages[page] = summary([measure(command, address) for _ in range(asked.runs)])
     server.shutdown()
 
-    version = subprocess.run([browser(), "--version"], capture_output=True, text=True, check=True)
+    version = subprocess.run(
+        [chromium.program(), "--version"], capture_output=True, text=True, check=True
+    )
     known = {
         "date": date.today().isoformat(),
         "command": "make lighthouse",

@@ -5,13 +5,13 @@ from datetime import date
 from pathlib import Path
 
 from docutils import nodes
+from notebooks import RECORD
 from repository import configured
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-RECORD = "executed.json"
 COLUMNS = ("notebook", "take along", "to read", "last run", "on")
 
 

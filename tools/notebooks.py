@@ -185,10 +185,11 @@ def execute(notebook: NotebookNode, folder: Path) -> float:
 
 
 def minutes_to_read(notebook: NotebookNode) -> int:
-    """Reading time, rounded up; the line that states the time does not count."""
+    """Reading time, rounded up; neither the line that states it nor a folded cell counts."""
     prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     prose = re.sub(r"</?[a-zA-Z][^>]*>", " ", TIME_LINE.sub("", prose))
-    lines = sum(len(c.source.splitlines()) for c in code_cells(notebook) if c.id != BOOTSTRAP)
+    shown = [c for c in code_cells(notebook) if c.metadata.get("cellView") != "form"]
+    lines = sum(len(c.source.splitlines()) for c in shown)
     return max(1, math.ceil(len(prose.split()) / WORDS_PER_MINUTE + lines / CODE_LINES_PER_MINUTE))
 
 

@@ -1,7 +1,7 @@
 """Sphinx extension: the link to the whole book for paper, on a site that has it.
 
-`make pdf` prints the book into `_build/pdf`. A site built without it, or after one of its pages was
-changed, has no link that leads nowhere or to an old book: it has none.
+`make pdf` prints the book into `_build/pdf`. A site built without it, or after a change of what it
+is printed from, has no link that leads nowhere or to an old book: it has none.
 """
 
 import shutil
@@ -13,15 +13,19 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 NAME = "depthwise-separable-convolution.pdf"
+# Beside the pages: their order, sources, look and figures, and what builds and prints them.
+PRINTED_FROM = ("_*.yml", "*.bib", "assets/*.*", "dsconv_lib/figures/*.*", "tools/*.*")
 
 
 def printed(env: BuildEnvironment) -> Path | None:
-    """The printed book, if it is newer than each of its pages."""
-    file = Path(env.srcdir, "_build", "pdf", NAME)
+    """The printed book, if it is newer than everything that it is printed from."""
+    root = Path(env.srcdir)
+    file = root / "_build/pdf" / NAME
     if not file.is_file():
         return None
-    pages = [Path(env.doc2path(name)) for name in env.found_docs]
-    newest = max(page.stat().st_mtime for page in pages)
+    sources = [Path(env.doc2path(name)) for name in env.found_docs]
+    sources += [source for pattern in PRINTED_FROM for source in root.glob(pattern)]
+    newest = max(source.stat().st_mtime for source in sources)
     return file if file.stat().st_mtime > newest else None
 
 

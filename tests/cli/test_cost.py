@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, get_args
 
+import commands
 import matplotlib as mpl
-
-mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 import pytest
-from typer.testing import CliRunner
+from commands import dsconv
 
 from dsconv_lib import figures, models
-from dsconv_lib.cli import app
 from dsconv_lib.cli.cost import COSTED, CostedModel
 
 TOTALS = {
@@ -31,14 +27,9 @@ TOTALS = {
 WITH_ALPHA = ("mobilenet-v1", "mobilenet-v1-twin", "vgg16", "xception")
 
 
-def dsconv(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
 def refused(result: Any, message: str) -> None:
-    """Exit code 1 and one line on stderr, nothing on stdout, no traceback."""
-    assert result.exit_code == 1
-    assert re.fullmatch(rf"dsconv: .*{message}.*\n", result.stderr), result.stderr
+    """As every command refuses, before anything is printed."""
+    commands.refused(result, message)
     assert result.stdout == ""
 
 

@@ -7,30 +7,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from commands import dsconv, refused
 
 from dsconv_lib import cost as costs
-from dsconv_lib.cli import app
 from dsconv_lib.cli.bench import BENCH
 from dsconv_lib.models import mobilenet_v1_layers, total
 from dsconv_lib.train import load_checkpoint
 
 QUICK = ("train", "--epochs", "1", "--subset", "64", "--device", "cpu")
-
-
-def dsconv(*arguments: str) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refused(result: Any, message: str) -> None:
-    """Exit code 1 and one line on stderr, no traceback."""
-    assert result.exit_code == 1
-    assert re.fullmatch(rf"dsconv: .*{message}.*\n", result.stderr), result.stderr
-    assert "Traceback" not in result.output
 
 
 @pytest.fixture(autouse=True)

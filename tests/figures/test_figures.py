@@ -1,10 +1,5 @@
 """Each picture shows the numbers that it was given."""
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -19,12 +14,6 @@ from dsconv_lib.figures import (
     draw_speeds,
     draw_window,
 )
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def texts(axes):

@@ -13,6 +13,8 @@ from traitlets import TraitError
 
 from dsconv_lib import cost
 from dsconv_lib.figures.calculator import Calculator
+from dsconv_lib.figures.levels import Levels
+from dsconv_lib.figures.window import SlidingWindow
 from dsconv_lib.spec import SpecError
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -33,12 +35,16 @@ def test_no_text_ends_the_script_or_the_attribute_early():
     assert 'aria-label="&quot;&lt;/script&gt;&lt;b&gt;"' in html
 
 
-def test_its_text_is_the_same_in_every_process():
-    program = "from dsconv_lib.figures.calculator import Calculator as C; c = C(); print(c, c.static_html())"
+@pytest.mark.parametrize("figure", [Calculator(), Levels(), SlidingWindow()])
+def test_its_text_is_the_same_in_every_process(figure):
+    kind = type(figure)
+    program = (
+        f"from {kind.__module__} import {kind.__name__} as F; print(f := F(), f.static_html())"
+    )
     command = [sys.executable, "-c", program]
     outputs = {subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)}
-    calculator = Calculator()
-    assert [o.decode() for o in outputs] == [f"{calculator} {calculator.static_html()}\n"]
+    assert [o.decode() for o in outputs] == [f"{figure} {figure.static_html()}\n"]
+    assert " id=" not in figure.static_html()
 
 
 def test_it_shows_its_values_and_no_address():

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
 
 from dsconv_lib.figures import COLOURS, draw_layers
 from dsconv_lib.models import mobilenet_v1_layers
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize("quantity", ["macs", "params"])

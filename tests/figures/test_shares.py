@@ -5,10 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import matplotlib as mpl
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
 
@@ -25,7 +21,6 @@ def _style():
     with mpl.rc_context():
         use_style()
         yield
-    plt.close("all")
 
 
 def test_each_part_is_as_long_as_its_share_and_follows_the_one_before():

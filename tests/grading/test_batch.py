@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import dsconv, refused
 from corpus import GOOD, hand_in, notebook
 from traces import gone
-from typer.testing import CliRunner
 
-from dsconv_lib.cli import app
 from dsconv_lib.exercise import PUBLIC_SEED
 from dsconv_lib.grading import batch
 from dsconv_lib.grading.gradebook import FILE, opened
@@ -34,18 +33,9 @@ QUICK = (*OPTIONS, "--call-limit", "3", "--cell-limit", "3", "--jobs", "2")
 COMMAND = (sys.executable, "-m", "dsconv_lib", "grade")
 
 
-def dsconv(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
 def done(result: Any) -> str:
     assert result.exit_code == 0, result.output
     return str(result.stdout)
-
-
-def refused(result: Any, message: str) -> None:
-    assert result.exit_code == 1
-    assert re.fullmatch(rf"dsconv: .*{message}.*\n", result.stderr), result.stderr
 
 
 def tables(out: Path) -> dict[str, bytes]:

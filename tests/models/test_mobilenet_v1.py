@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from networks import by_hooks, settled
+from networks import by_hooks, on_meta, settled
 from strategies import message_of
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,12 +22,6 @@ from dsconv_lib.spec import SpecError
 
 ALPHAS = (1.0, 0.75, 0.5, 0.25)
 RESOLUTIONS = (224, 192, 160, 128)
-
-
-def on_meta(*args: Any, **kwargs: Any) -> MobileNetV1:
-    """Build the module without memory for its weights: shapes are all that counting needs."""
-    with torch.device("meta"):
-        return MobileNetV1(*args, **kwargs)
 
 
 def by_hand(alpha: float, side: int) -> tuple[int, int]:
@@ -82,7 +76,7 @@ def check_one_story(layers: list[Layer], model: MobileNetV1, size: tuple[int, ..
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_all_sixteen(alpha: float, resolution: int) -> None:
     layers = mobilenet_v1_layers(alpha, resolution)
-    check_one_story(layers, on_meta(alpha), (3, resolution, resolution))
+    check_one_story(layers, on_meta(lambda: MobileNetV1(alpha)), (3, resolution, resolution))
     trainable = sum(layer.trainable for layer in layers)
     assert (total(layers).macs, trainable) == by_hand(alpha, resolution)
 
@@ -100,7 +94,7 @@ def test_all_sixteen(alpha: float, resolution: int) -> None:
 def test_every_variant(arguments: dict[str, Any], size: tuple[int, int]) -> None:
     layers = mobilenet_v1_layers(resolution=size, **arguments)
     channels = arguments.get("in_channels", 3)
-    check_one_story(layers, on_meta(**arguments), (channels, *size))
+    check_one_story(layers, on_meta(lambda: MobileNetV1(**arguments)), (channels, *size))
 
 
 def test_a_real_forward_pass_counts_the_same() -> None:
@@ -113,7 +107,7 @@ def test_the_network_of_the_paper() -> None:
     assert len(layers) == 28
     assert total(layers).macs == 568_740_352
     assert sum(layer.trainable for layer in layers) == 4_231_976
-    assert sum(p.numel() for p in on_meta().parameters()) == 4_231_976
+    assert sum(p.numel() for p in on_meta(MobileNetV1).parameters()) == 4_231_976
 
 
 def test_the_twin() -> None:
@@ -126,7 +120,7 @@ def test_the_twin() -> None:
 
 def test_the_counter_of_torch_agrees() -> None:
     with FlopCounterMode(display=False) as counter:
-        on_meta().eval()(torch.empty(1, 3, 224, 224, device="meta"))
+        on_meta(MobileNetV1).eval()(torch.empty(1, 3, 224, 224, device="meta"))
     assert counter.get_total_flops() == 2 * 568_740_352
 
 
@@ -277,7 +271,7 @@ def test_one_model_takes_images_of_any_size() -> None:
 
 
 def test_every_convolution_is_followed_by_normalisation_and_relu() -> None:
-    model = on_meta(0.25)
+    model = on_meta(lambda: MobileNetV1(0.25))
     assert len(model.features) == 27
     for part in model.features:
         conv, norm, relu = part

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import check_counts, check_gradients, check_names, on_meta, settled
+from networks import BAD_ARGUMENTS, check_counts, check_gradients, check_names, on_meta, settled
 from strategies import message_of
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -141,19 +141,7 @@ def test_half_of_the_hidden_numbers_are_dropped_in_training_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        *(
-            ("alpha", value, "alpha={}: expected a number greater than 0")
-            for value in (0, -1, float("nan"), float("inf"), True, "1", None)
-        ),
-        *(
-            ("resolution", value, "resolution={}: expected")
-            for value in (0, 1.5, True, None, (), (224,), (224, 0))
-        ),
-        *(
-            (name, value, name + "={}: expected a positive integer")
-            for name in ("num_classes", "in_channels")
-            for value in (0, -1, 1.5, True, None, "10")
-        ),
+        *BAD_ARGUMENTS,
         *(
             ("form", value, "form={}: expected one of 'imagenet', 'small'")
             for value in ("cifar", None, 1)

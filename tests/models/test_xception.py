@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import check_counts, check_gradients, check_names, on_meta, settled
+from networks import BAD_ARGUMENTS, check_counts, check_gradients, check_names, on_meta, settled
 from strategies import message_of
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -164,24 +164,7 @@ def test_one_model_takes_images_of_any_size() -> None:
             assert model(torch.zeros(2, 3, *size)).shape == (2, 5)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        *(
-            ("alpha", value, "alpha={}: expected a number greater than 0")
-            for value in (0, -1, float("nan"), float("inf"), True, "1", None)
-        ),
-        *(
-            ("resolution", value, "resolution={}: expected")
-            for value in (0, 1.5, True, None, (), (224,), (224, 0))
-        ),
-        *(
-            (name, value, name + "={}: expected a positive integer")
-            for name in ("num_classes", "in_channels")
-            for value in (0, -1, 1.5, True, None, "10")
-        ),
-    ],
-)
+@pytest.mark.parametrize(("name", "value", "expected"), BAD_ARGUMENTS)
 def test_bad_arguments(name: str, value: Any, expected: str) -> None:
     makers = [xception_layers] if name == "resolution" else [xception_layers, Xception]
     for make in makers:

@@ -150,6 +150,14 @@ def test_executes_what_changed_and_nothing_else(tmp_path):
     assert json.loads(record.read_text())["01-a.ipynb"]["day"] == "2020-02-29"
 
 
+def test_a_folded_cell_takes_no_time_to_read():
+    cell = nbformat.v4.new_code_cell("\n".join("x" * 10 * script.CODE_LINES_PER_MINUTE))
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    assert script.minutes_to_read(notebook) == 10
+    cell.metadata["cellView"] = "form"
+    assert script.minutes_to_read(notebook) == 1
+
+
 def test_a_failing_cell_leaves_the_file_as_it_was(tmp_path):
     path = write_notebook(tmp_path / "chapters/01-a.ipynb", "print(1)", "1 / 0")
     before = path.read_bytes()

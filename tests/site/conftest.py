@@ -2,26 +2,25 @@
 
 import functools
 import http.server
-import shutil
 import threading
+from contextlib import ExitStack
 
+import chromium
 import pytest
 import site_checks
-from playwright.sync_api import sync_playwright
 
 
 @pytest.fixture(scope="session")
 def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.fail("No Chromium on the PATH: type make browser")
-    quiet = ["quic", "background-networking", "component-update", "sync", "gpu"]
-    flags = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{q}" for q in quiet)]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
+    with chromium.browser() as browser:
         yield browser
-        browser.close()
+
+
+@pytest.fixture
+def new_page(browser):
+    """A function that makes a page in a context of its own; the end of the test closes it."""
+    with ExitStack() as pages:
+        yield lambda **options: pages.enter_context(browser.new_page(**options))
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -34,8 +33,8 @@ def serve():
     """A function that serves a folder on this machine and returns its address."""
     servers = []
 
-    def start(folder):
-        handler = functools.partial(Quiet, directory=str(folder))
+    def start(folder, answers=Quiet):
+        handler = functools.partial(answers, directory=str(folder))
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
@@ -59,10 +58,9 @@ def file(tmp_path, figure):
 
 
 @pytest.fixture
-def page(browser, file):
+def page(new_page, file):
     """That file on a phone without a network. Errors in the console and requests fail the test."""
-    context = browser.new_context(viewport={"width": 375, "height": 900}, offline=True)
-    page = context.new_page()
+    page = new_page(viewport={"width": 375, "height": 900}, offline=True)
     wrong = []
     page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -70,8 +68,16 @@ def page(browser, file):
     page.goto(file)
     page.locator("[aria-live]").wait_for()
     yield page
-    context.close()
+    page.close()
     assert wrong == []
+
+
+@pytest.fixture
+def phone(new_page, file):
+    """That file on a phone that a finger touches."""
+    page = new_page(viewport={"width": 375, "height": 900}, has_touch=True, is_mobile=True)
+    page.goto(file)
+    return page
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,13 @@
-"""The calculator in a real browser, alone in a file and on the built pages."""
+"""The calculator in a real browser, alone in a file."""
 
 import random
 import re
-from pathlib import Path
 
 import pytest
-import site_checks
 
 from dsconv_lib import cost, spec
 from dsconv_lib.figures.calculator import Calculator
 
-SITE = Path(__file__).resolve().parents[2] / "_build/html"
 LIMITS = {
     "in_size": 224,
     "kernel_size": 11,
@@ -159,22 +156,14 @@ def test_the_keyboard_moves_it_and_the_result_is_announced(page):
     assert live.inner_text() == Calculator(in_size=10, kernel_size=7, in_channels=7).sentence
 
 
-def test_a_finger_moves_it(browser, file):
-    context = browser.new_context(
-        viewport={"width": 375, "height": 900}, has_touch=True, is_mobile=True
-    )
-    try:
-        page = context.new_page()
-        page.goto(file)
-        slider = page.get_by_label("output channels", exact=True)
-        slider.scroll_into_view_if_needed()
-        place = slider.bounding_box()
-        assert place["height"] >= 44
-        page.touchscreen.tap(place["x"] + place["width"] - 2, place["y"] + place["height"] / 2)
-        assert box(page, "output channels").input_value() == "1024"
-        assert page.locator("[aria-live]").inner_text() == Calculator(out_channels=1024).sentence
-    finally:
-        context.close()
+def test_a_finger_moves_it(phone):
+    slider = phone.get_by_label("output channels", exact=True)
+    slider.scroll_into_view_if_needed()
+    place = slider.bounding_box()
+    assert place["height"] >= 44
+    phone.touchscreen.tap(place["x"] + place["width"] - 2, place["y"] + place["height"] / 2)
+    assert box(phone, "output channels").input_value() == "1024"
+    assert phone.locator("[aria-live]").inner_text() == Calculator(out_channels=1024).sentence
 
 
 def test_what_cannot_be_is_not_taken_and_it_says_why(page):
@@ -211,12 +200,6 @@ def test_what_cannot_be_is_not_taken_and_it_says_why(page):
     assert notice.inner_text() == ""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 375])
-def test_it_fits_and_loads_nothing(browser, file, width, theme):
-    assert site_checks.look_at(browser, file, width=width, theme=theme) == []
-
-
 def test_its_longest_numbers_fit_a_phone(page):
     for name in ["input size", "kernel size", "input channels", "output channels"]:
         page.get_by_label(name, exact=True).press("End")
@@ -226,28 +209,11 @@ def test_its_longest_numbers_fit_a_phone(page):
     assert page.evaluate("document.scrollingElement.scrollWidth") == 375
 
 
-def test_it_stands_still_for_who_wants_that(browser, file):
-    for motion, seconds in [("reduce", "0s"), ("no-preference", "0.2s")]:
-        page = browser.new_page(reduced_motion=motion)
-        try:
-            page.goto(file)
-            style = page.locator(".bar div").first.evaluate(
-                "e => getComputedStyle(e).transitionDuration"
-            )
-            assert style == seconds
-        finally:
-            page.close()
-
-
-def test_two_on_a_page_are_both_whole(browser, tmp_path):
+def test_two_on_a_page_are_both_whole(page, figure, tmp_path):
     path = tmp_path / "two.html"
-    path.write_text('<meta charset="utf-8">' + 2 * Calculator().static_html(), encoding="utf-8")
-    page = browser.new_page()
-    try:
-        page.goto(path.as_uri())
-        first, second = (page.get_by_role("group").nth(n).locator(".form") for n in (0, 1))
-        second.wait_for()
-        assert "input size DF" in " ".join(first.inner_text().split())
-        assert first.inner_text() == second.inner_text()
-    finally:
-        page.close()
+    path.write_text('<meta charset="utf-8">' + 2 * figure.static_html(), encoding="utf-8")
+    page.goto(path.as_uri())
+    first, second = (page.get_by_role("group").nth(n).locator(".form") for n in (0, 1))
+    second.wait_for()
+    assert "input size DF" in " ".join(first.inner_text().split())
+    assert first.inner_text() == second.inner_text()

@@ -39,20 +39,17 @@ def lab(tmp_path_factory):
     server.wait(timeout=60)
 
 
-def test_it_is_a_live_widget_there(browser, lab):
-    page = browser.new_page()
+def test_it_is_a_live_widget_there(new_page, lab):
+    page = new_page()
     page.set_default_timeout(60_000)
-    try:
-        page.goto(f"{lab}lab/tree/figure.ipynb")
-        page.get_by_text("| Idle").wait_for()
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.locator(".jp-OutputArea-output", has_text="kernel size 5").wait_for()
-        figure = page.get_by_role("group", name=Calculator().label)
-        figure.get_by_label("kernel size, as a number").fill("3")
-        assert figure.locator("[aria-live]").inner_text() == Calculator(kernel_size=3).sentence
-        page.locator(".jp-CodeCell .cm-content").last.click()
-        page.keyboard.press("Control+Enter")
-        page.locator(".jp-OutputArea-output", has_text="kernel size 3").wait_for()
-    finally:
-        page.close()
+    page.goto(f"{lab}lab/tree/figure.ipynb")
+    page.get_by_text("| Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.locator(".jp-OutputArea-output", has_text="kernel size 5").wait_for()
+    figure = page.get_by_role("group", name=Calculator().label)
+    figure.get_by_label("kernel size, as a number").fill("3")
+    assert figure.locator("[aria-live]").inner_text() == Calculator(kernel_size=3).sentence
+    page.locator(".jp-CodeCell .cm-content").last.click()
+    page.keyboard.press("Control+Enter")
+    page.locator(".jp-OutputArea-output", has_text="kernel size 3").wait_for()

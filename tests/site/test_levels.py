@@ -4,12 +4,9 @@ import functools
 import itertools
 import random
 import re
-import subprocess
-import sys
 from math import prod
 
 import pytest
-import site_checks
 from traitlets import TraitError
 
 from dsconv_lib.figures.levels import UNITS, Levels
@@ -333,56 +330,37 @@ def test_a_screen_reader_finds_each_bar_by_name_and_number(page):
         assert bar.is_checked() == (layer.name == "block7.pointwise")
 
 
-def test_a_finger_moves_it(browser, file):
-    context = browser.new_context(
-        viewport={"width": 375, "height": 900}, has_touch=True, is_mobile=True
-    )
-    try:
-        page = context.new_page()
-        page.goto(file)
-        live = page.locator("[aria-live]")
-        fingers = context.new_cdp_session(page)
+def test_a_finger_moves_it(phone):
+    live = phone.locator("[aria-live]")
+    fingers = phone.context.new_cdp_session(phone)
 
-        def touch(kind, place=None):
-            points = [place] if place else []
-            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    def touch(kind, place=None):
+        points = [place] if place else []
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-        def middle(name):
-            place = page.locator(f".bar:has([value='{name}'])").bounding_box()
-            return {"x": place["x"] + place["width"] / 2, "y": place["y"] + place["height"] / 2}
+    def middle(name):
+        place = phone.locator(f".bar:has([value='{name}'])").bounding_box()
+        return {"x": place["x"] + place["width"] / 2, "y": place["y"] + place["height"] / 2}
 
-        for target in [*page.locator("select, [type=range], .measures label, button").all()]:
-            assert target.bounding_box()["height"] >= 44
-        for button in page.locator("button").all():
-            assert button.bounding_box()["width"] >= 44
-        page.get_by_label("next layer").tap()
-        assert live.inner_text() == Levels(layer="block8.depthwise").sentence
-        page.locator(".bars").scroll_into_view_if_needed()
-        page.touchscreen.tap(*middle("block3.pointwise").values())
-        assert live.inner_text() == Levels(layer="block3.pointwise").sentence
-        # Along the bars, without letting go.
-        touch("touchStart", middle("block4.pointwise"))
-        for name in [
-            "block4.pointwise",
-            "block5.pointwise",
-            "block6.depthwise",
-            "block9.depthwise",
-        ]:
-            touch("touchMove", middle(name))
-        touch("touchEnd")
-        assert live.inner_text() == Levels(layer="block9.depthwise").sentence
-        slider = page.get_by_label("width multiplier")
-        place = slider.bounding_box()
-        page.touchscreen.tap(place["x"] + 2, place["y"] + place["height"] / 2)
-        assert live.inner_text() == Levels(layer="block9.depthwise", alpha=0.25).sentence
-    finally:
-        context.close()
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 375])
-def test_it_fits_and_loads_nothing(browser, file, width, theme):
-    assert site_checks.look_at(browser, file, width=width, theme=theme) == []
+    for target in phone.locator("select, [type=range], .measures label, button").all():
+        assert target.bounding_box()["height"] >= 44
+    for button in phone.locator("button").all():
+        assert button.bounding_box()["width"] >= 44
+    phone.get_by_label("next layer").tap()
+    assert live.inner_text() == Levels(layer="block8.depthwise").sentence
+    phone.locator(".bars").scroll_into_view_if_needed()
+    phone.touchscreen.tap(*middle("block3.pointwise").values())
+    assert live.inner_text() == Levels(layer="block3.pointwise").sentence
+    # Along the bars, without letting go.
+    touch("touchStart", middle("block4.pointwise"))
+    for name in ["block4.pointwise", "block5.pointwise", "block6.depthwise", "block9.depthwise"]:
+        touch("touchMove", middle(name))
+    touch("touchEnd")
+    assert live.inner_text() == Levels(layer="block9.depthwise").sentence
+    slider = phone.get_by_label("width multiplier")
+    place = slider.bounding_box()
+    phone.touchscreen.tap(place["x"] + 2, place["y"] + place["height"] / 2)
+    assert live.inner_text() == Levels(layer="block9.depthwise", alpha=0.25).sentence
 
 
 # Where everything stands, and how wide it all is, after each choice.
@@ -405,27 +383,6 @@ def test_nothing_jumps_whatever_is_chosen(page, width):
     places = page.evaluate(PLACES.replace("CHOOSE", CHOOSE), list(settings())[::7])
     assert len(set(places)) == 1
     assert places[0].startswith(f"{width},")
-
-
-def test_it_stands_still_for_who_wants_that(browser, file):
-    for motion, seconds in [("reduce", "0s"), ("no-preference", "0.2s")]:
-        page = browser.new_page(reduced_motion=motion)
-        try:
-            page.goto(file)
-            style = page.locator(".bar .fill").first.evaluate(
-                "e => getComputedStyle(e).transitionDuration"
-            )
-            assert style == seconds
-        finally:
-            page.close()
-
-
-def test_its_text_is_the_same_in_every_process():
-    program = (
-        "from dsconv_lib.figures.levels import Levels as L; l = L(); print(l, l.static_html())"
-    )
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
-    assert output.decode() == f"{Levels()} {Levels().static_html()}\n"
 
 
 def test_values_of_no_model_are_refused():

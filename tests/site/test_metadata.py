@@ -1,7 +1,6 @@
 """What each page tells search engines, and who passes its address on."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import page_metadata
@@ -10,9 +9,8 @@ import site_checks
 import yaml
 from docutils import nodes
 from PIL import Image
+from site_checks import ROOT, SITE
 
-ROOT = Path(__file__).resolve().parents[2]
-SITE = ROOT / "_build/html"
 FILES = [
     f
     for pattern in ("*.html", "chapters/*.html", "exercises/*/*.html")

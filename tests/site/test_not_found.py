@@ -1,14 +1,10 @@
 """The page for addresses that do not exist, on a site in a folder whose name it cannot know."""
 
-import functools
 import http.server
-import shutil
-import threading
 from pathlib import Path
 
 import pytest
-
-SITE = Path(__file__).resolve().parents[2] / "_build/html"
+from site_checks import SITE
 
 
 class LikePages(http.server.SimpleHTTPRequestHandler):
@@ -28,43 +24,35 @@ class LikePages(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def course(tmp_path_factory, serve):
     root = tmp_path_factory.mktemp("server")
-    shutil.copytree(SITE, root / "course")
-    handler = functools.partial(LikePages, directory=str(root))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/course"
-        server.shutdown()
+    (root / "course").symlink_to(SITE)
+    return f"{serve(root, LikePages)}/course"
 
 
 @pytest.mark.parametrize("wrong", ["none.html", "chapters/none", "chapters/x/y/none.html"])
 @pytest.mark.parametrize(("width", "theme"), [(375, "light"), (1280, "dark")])
-def test_it_leads_back_from_any_depth(browser, course, wrong, width, theme):
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
-    try:
-        page = context.new_page()
-        errors = []
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda e: errors.append(str(e)))
-        assert page.goto(f"{course}/{wrong}").status == 404
-        page.locator("[data-root='/course/']").wait_for()
-        assert page.locator("html").get_attribute("data-theme") == theme
-        assert page.evaluate("document.scrollingElement.scrollWidth") == width
-        assert page.evaluate("getComputedStyle(document.body).maxWidth") != "none"
-        page.get_by_role("searchbox").fill("depthwise")
-        page.keyboard.press("Enter")
-        page.locator("#search-results li a").first.wait_for()
-        assert page.url.startswith(f"{course}/search.html?q=depthwise")
-        page.go_back()
-        page.locator("[data-root='/course/']").wait_for()
-        page.get_by_role("link").click()
-        assert page.url == f"{course}/intro.html"
-        assert page.get_by_role("heading", level=1).inner_text().startswith("Depthwise-separable")
-        # The browser itself notes each answer 404, of this address and of the folders it asks.
-        assert [e for e in errors if "status of 404" not in e] == []
-    finally:
-        context.close()
+def test_it_leads_back_from_any_depth(new_page, course, wrong, width, theme):
+    page = new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
+    errors = []
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    assert page.goto(f"{course}/{wrong}").status == 404
+    page.locator("[data-root='/course/']").wait_for()
+    assert page.locator("html").get_attribute("data-theme") == theme
+    assert page.evaluate("document.scrollingElement.scrollWidth") == width
+    assert page.evaluate("getComputedStyle(document.body).maxWidth") != "none"
+    page.get_by_role("searchbox").fill("depthwise")
+    page.keyboard.press("Enter")
+    page.locator("#search-results li a").first.wait_for()
+    assert page.url.startswith(f"{course}/search.html?q=depthwise")
+    page.go_back()
+    page.locator("[data-root='/course/']").wait_for()
+    page.get_by_role("link").click()
+    assert page.url == f"{course}/intro.html"
+    assert page.get_by_role("heading", level=1).inner_text().startswith("Depthwise-separable")
+    # The browser itself notes each answer 404, of this address and of the folders it asks.
+    assert [e for e in errors if "status of 404" not in e] == []
 
 
 def test_it_names_the_course_as_the_front_page_does():

@@ -2,14 +2,12 @@
 
 import json
 from datetime import date
-from pathlib import Path
 from urllib.parse import unquote
 
 import notebooks as script
 import site_checks
+from site_checks import ROOT, SITE
 
-ROOT = Path(__file__).resolve().parents[2]
-SITE = ROOT / "_build/html"
 PAGE = SITE / "chapters/notebooks.html"
 
 

@@ -1,15 +1,15 @@
 """The PDF of the whole book: what a reader on paper, and a reader's software, finds in it."""
 
+import os
 import re
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import site_checks
+from printed_book import NAME, printed
 from pypdf import PdfReader
+from site_checks import SITE
 
-ROOT = Path(__file__).resolve().parents[2]
-SITE = ROOT / "_build/html"
-NAME = "depthwise-separable-convolution.pdf"
 TITLES = {
     file.relative_to(SITE).as_posix(): site_checks.parse(file).h1.get_text().rstrip("#")
     for pattern in ("chapters/*.html", "exercises/*/*.html")
@@ -21,7 +21,7 @@ TITLES = {
 def book():
     file = SITE / NAME
     if not file.is_file():
-        pytest.fail("The site has no PDF, or a page is newer than it: type make pdf")
+        pytest.fail("The site has no PDF, or what it is printed from is newer: type make pdf")
     return PdfReader(file)
 
 
@@ -102,3 +102,20 @@ def test_answers_stand_at_the_end_of_their_chapter(book, pages):
     assert "Itis9×16×32" not in first
     answers = [t for depth, t, _ in outline(book.outline) if depth == 2 and t == "Answers"]
     assert len(answers) == sum(bool(re.match(r"chapters/\d", name)) for name in TITLES)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["intro.md", "_toc.yml", "assets/book.css", "dsconv_lib/figures/window.js", "tools/pdf.js"],
+)
+def test_an_old_one_is_not_offered(tmp_path, changed):
+    book, source = tmp_path / "_build/pdf" / NAME, tmp_path / changed
+    for second, file in enumerate([tmp_path / "intro.md", source, book]):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        os.utime(file, (second, second))
+    pages = {"found_docs": {"intro"}, "doc2path": lambda name: tmp_path / f"{name}.md"}
+    env = SimpleNamespace(srcdir=tmp_path, **pages)
+    assert printed(env) == book
+    os.utime(source, (3, 3))
+    assert printed(env) is None

@@ -11,8 +11,8 @@ import repository
 import site_checks
 import typer
 from forks import copy_of_the_course, point
+from site_checks import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 URL = "https://github.com/Example/course"
 TAG = repository.configured(ROOT).tag
 COLAB = f"https://colab.research.google.com/github/Example/course/blob/{TAG}/"

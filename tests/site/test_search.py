@@ -1,11 +1,9 @@
 """Finding a page: the search, without a network and from the keyboard, and the way on from each page."""
 
-from pathlib import Path
-
 import pytest
 import site_checks
+from site_checks import SITE
 
-SITE = Path(__file__).resolve().parents[2] / "_build/html"
 PAGES = [
     f.relative_to(SITE).as_posix()
     for pattern in ("intro.html", "chapters/*.html", "exercises/*/*.html")
@@ -15,17 +13,12 @@ LAST = "chapters/bibliography.html"
 
 
 @pytest.fixture
-def page(browser, serve):
+def page(new_page, address):
     """A page of a browser that reaches the site and nothing else."""
-    address = serve(SITE)
-    context = browser.new_context()
-    context.route(
-        "**/*", lambda r: r.continue_() if r.request.url.startswith(address) else r.abort()
-    )
-    page = context.new_page()
+    page = new_page()
+    page.route("**/*", lambda r: r.continue_() if r.request.url.startswith(address) else r.abort())
     page.address = address
-    yield page
-    context.close()
+    return page
 
 
 def test_the_search_page_finds_pages(page):

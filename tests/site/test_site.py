@@ -65,58 +65,48 @@ def test_page_opened_as_a_file(browser, site, name):
     assert site_checks.look_at(browser, page, width=1280, theme="light") == []
 
 
-def test_icons_are_drawn(browser, address):
-    page = browser.new_page()
-    try:
-        page.goto(f"{address}/{PAGES[0]}.html")
-        page.evaluate("document.fonts.ready")
-        assert page.locator("i.fa-solid, i.fas").count() > 0
-        drawn = "[...document.fonts].some(f => /Awesome/.test(f.family) && f.status == 'loaded')"
-        assert page.evaluate(drawn)
-    finally:
-        page.close()
+def test_icons_are_drawn(new_page, address):
+    page = new_page()
+    page.goto(f"{address}/{PAGES[0]}.html")
+    page.evaluate("document.fonts.ready")
+    assert page.locator("i.fa-solid, i.fas").count() > 0
+    drawn = "[...document.fonts].some(f => /Awesome/.test(f.family) && f.status == 'loaded')"
+    assert page.evaluate(drawn)
 
 
 @pytest.mark.parametrize("name", ["papers", "claims"])
-def test_tables_of_verdicts_are_filtered_with_the_keyboard(browser, address, name):
-    page = browser.new_page()
-    try:
-        page.goto(f"{address}/chapters/{name}.html")
-        rows = page.locator("table.recount tbody tr")
-        shown = page.locator(".recount-filter output")
-        assert shown.get_attribute("aria-live") == "polite"
+def test_tables_of_verdicts_are_filtered_with_the_keyboard(new_page, address, name):
+    page = new_page()
+    page.goto(f"{address}/chapters/{name}.html")
+    rows = page.locator("table.recount tbody tr")
+    shown = page.locator(".recount-filter output")
+    assert shown.get_attribute("aria-live") == "polite"
 
-        def visible():
-            count = sum(row.is_visible() for row in rows.all())
-            assert shown.inner_text().startswith(f"{count} of {rows.count()} ")
-            return count
+    def visible():
+        count = sum(row.is_visible() for row in rows.all())
+        assert shown.inner_text().startswith(f"{count} of {rows.count()} ")
+        return count
 
-        assert visible() == rows.count()
-        page.get_by_label("Search", exact=True).last.focus()
-        page.keyboard.type("3 × 3")
-        searched = visible()
-        assert 0 < searched < rows.count()
-        page.keyboard.press("Tab")
-        page.keyboard.press("ArrowDown")
-        assert 0 < visible() < searched
-        # A table without rows is gone, heading and all.
-        for table in page.locator("table.recount").all():
-            kept = any(row.is_visible() for row in table.locator("tbody tr").all())
-            assert table.is_visible() == kept
-    finally:
-        page.close()
+    assert visible() == rows.count()
+    page.get_by_label("Search", exact=True).last.focus()
+    page.keyboard.type("3 × 3")
+    searched = visible()
+    assert 0 < searched < rows.count()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    assert 0 < visible() < searched
+    # A table without rows is gone, heading and all.
+    for table in page.locator("table.recount").all():
+        kept = any(row.is_visible() for row in table.locator("tbody tr").all())
+        assert table.is_visible() == kept
 
 
 @pytest.mark.parametrize("name", ["papers", "claims"])
-def test_tables_of_verdicts_without_scripts(browser, address, name):
-    context = browser.new_context(java_script_enabled=False)
-    try:
-        page = context.new_page()
-        page.goto(f"{address}/chapters/{name}.html")
-        assert all(row.is_visible() for row in page.locator("table.recount tbody tr").all())
-        assert page.locator(".recount-filter *").count() == 0
-    finally:
-        context.close()
+def test_tables_of_verdicts_without_scripts(new_page, address, name):
+    page = new_page(java_script_enabled=False)
+    page.goto(f"{address}/chapters/{name}.html")
+    assert all(row.is_visible() for row in page.locator("table.recount tbody tr").all())
+    assert page.locator(".recount-filter *").count() == 0
 
 
 # ---- The checks themselves can fail --------------------------------------------------------------

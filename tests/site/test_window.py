@@ -5,7 +5,6 @@ from math import prod
 
 import numpy as np
 import pytest
-import site_checks
 
 from dsconv_lib import cost, loops, ops, spec
 from dsconv_lib.figures.window import ARRAYS, HALVES, SlidingWindow
@@ -31,8 +30,8 @@ ROOT = "document.querySelector('[role=group]').shadowRoot"
 
 
 @pytest.fixture
-def figure(request):
-    return SlidingWindow(**getattr(request, "param", {}))
+def figure():
+    return SlidingWindow()
 
 
 # Goes through all steps with the button and reads the whole figure at each. What is framed is seen, not asked for:
@@ -258,30 +257,22 @@ def test_the_keyboard_moves_it_and_the_result_is_announced(page):
     assert live.inner_text() == SlidingWindow(operation="separable").sentence
 
 
-def test_a_finger_moves_it(browser, file):
-    context = browser.new_context(
-        viewport={"width": 375, "height": 900}, has_touch=True, is_mobile=True
-    )
-    try:
-        page = context.new_page()
-        page.goto(file)
-        live = page.locator("[aria-live]")
-        for target in page.locator("button, label, input[type=range]").all():
-            assert target.bounding_box()["height"] >= 44
-            assert target.bounding_box()["width"] >= 44
-        page.locator("label.pointwise").tap()
-        page.get_by_role("button", name="Next").tap()
-        assert live.inner_text() == SlidingWindow(operation="pointwise", step=2).sentence
-        back = page.get_by_role("button", name="Back")
-        back.tap()
-        assert back.get_attribute("aria-disabled") == "true"
-        back.tap(force=True)
-        assert live.inner_text() == SlidingWindow(operation="pointwise").sentence
-        place = page.get_by_label("step", exact=True).bounding_box()
-        page.touchscreen.tap(place["x"] + place["width"] - 2, place["y"] + place["height"] / 2)
-        assert live.inner_text() == SlidingWindow(operation="pointwise", step=36).sentence
-    finally:
-        context.close()
+def test_a_finger_moves_it(phone):
+    live = phone.locator("[aria-live]")
+    for target in phone.locator("button, label, input[type=range]").all():
+        assert target.bounding_box()["height"] >= 44
+        assert target.bounding_box()["width"] >= 44
+    phone.locator("label.pointwise").tap()
+    phone.get_by_role("button", name="Next").tap()
+    assert live.inner_text() == SlidingWindow(operation="pointwise", step=2).sentence
+    back = phone.get_by_role("button", name="Back")
+    back.tap()
+    assert back.get_attribute("aria-disabled") == "true"
+    back.tap(force=True)
+    assert live.inner_text() == SlidingWindow(operation="pointwise").sentence
+    place = phone.get_by_label("step", exact=True).bounding_box()
+    phone.touchscreen.tap(place["x"] + place["width"] - 2, place["y"] + place["height"] / 2)
+    assert live.inner_text() == SlidingWindow(operation="pointwise", step=36).sentence
 
 
 def test_it_plays_stops_and_says_nothing_meanwhile(page):
@@ -355,21 +346,7 @@ def test_nothing_moves_but_the_frames(page, width):
     assert page.evaluate(boxes) == {"figure": 1, "shifted": [], "wide": width}
 
 
-@pytest.mark.parametrize("figure", [{}, {"operation": "separable", "step": 40}], indirect=True)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 375])
-def test_it_fits_and_loads_nothing(browser, file, width, theme):
-    assert site_checks.look_at(browser, file, width=width, theme=theme) == []
-
-
-def test_it_stands_still_for_who_wants_that(page):
-    for motion, seconds in [("reduce", "0s"), ("no-preference", "0.25s")]:
-        page.emulate_media(reduced_motion=motion)
-        frame = page.locator(".frame").first
-        assert frame.evaluate("e => getComputedStyle(e).transitionDuration") == seconds
-
-
-@pytest.mark.parametrize("figure", [{"operation": "pointwise", "step": 17}], indirect=True)
+@pytest.mark.parametrize("figure", [SlidingWindow(operation="pointwise", step=17)])
 def test_it_begins_where_python_says(page, figure):
     assert page.locator("[aria-live]").inner_text() == figure.sentence
     assert page.get_by_role("radio", checked=True).count() == 1

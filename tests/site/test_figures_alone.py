@@ -1,0 +1,31 @@
+"""What each interactive figure keeps to, alone in a file."""
+
+import pytest
+import site_checks
+
+from dsconv_lib.figures.calculator import Calculator
+from dsconv_lib.figures.levels import Levels
+from dsconv_lib.figures.window import SlidingWindow
+
+FIGURES = [Calculator(), Levels(), SlidingWindow(), SlidingWindow(operation="separable", step=40)]
+# The part of each that moves, and for how long.
+MOVING = [
+    (Calculator(), ".bar div", "0.2s"),
+    (Levels(), ".bar .fill", "0.2s"),
+    (SlidingWindow(), ".frame", "0.25s"),
+]
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=repr)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_it_fits_and_loads_nothing(browser, file, width, theme):
+    assert site_checks.look_at(browser, file, width=width, theme=theme) == []
+
+
+@pytest.mark.parametrize(("figure", "part", "seconds"), MOVING)
+def test_it_stands_still_for_who_wants_that(page, part, seconds):
+    moving = page.locator(part).first
+    for motion, expected in [("reduce", "0s"), ("no-preference", seconds)]:
+        page.emulate_media(reduced_motion=motion)
+        assert moving.evaluate("e => getComputedStyle(e).transitionDuration") == expected
