@@ -22,6 +22,7 @@ from dsconv_lib.exercise import Exercise, ExerciseError, Question, load
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANSWER = re.compile(r"^### Answer: (\S+)$", re.MULTILINE)
+TIME = re.compile(r"^\*\*Time:\*\* .*$", re.MULTILINE)  # measured where the solution is executed
 LINK = re.compile(r"\[([^]]+)\]\(\.\./[^)]+\)")  # to another file of the course
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,6 +34,8 @@ cases, by the function's name, with NumPy and Python's own modules alone.
 
 The hints unfold one at a time. Where a heading says *Answer*, write into that cell; a person reads it."""
 FOR_READERS = """\
+**Time:** not measured yet
+
 These are the questions with their solutions, folded. Try them first:
 <a href="student.ipynb" download>student.ipynb</a> has the same questions without solutions. It works in Jupyter
 and in Colab, alone in an empty folder, with NumPy and nothing else."""
@@ -98,7 +101,11 @@ def serialise(notebook: dict[str, Any]) -> str:
 
 
 def keep_outputs(notebook: dict[str, Any], stored: dict[str, Any]) -> None:
-    """Put the outputs of the stored notebook into the new one, unless any code changed."""
+    """Put the time and the outputs of the stored notebook into the new one; outputs unless any code changed."""
+    if measured := TIME.search("".join(stored["cells"][0]["source"])):
+        title = notebook["cells"][0]
+        text = TIME.sub(measured[0], "".join(title["source"]))
+        title["source"] = text.splitlines(keepends=True)
     new, old = (
         [c for c in each["cells"] if c["cell_type"] == "code"] for each in (notebook, stored)
     )

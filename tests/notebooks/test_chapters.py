@@ -31,11 +31,8 @@ def test_there_are_chapters():
 
 
 @each_chapter
-def test_opens_with_time_aims_and_what_it_needs(path):
+def test_opens_with_aims_and_what_it_needs(path):
     first = prose(path)[0]
-    record = script.read_record(path.parent)[path.name]
-    time = script.time_line(record["minutes_to_read"], record["seconds"])
-    assert time in first.splitlines()
     aims = bullets(between(first, "**You will learn to**", "**You need**"))
     assert 3 <= len(aims) <= 5
     for aim in aims:

@@ -59,6 +59,13 @@ def test_is_normalised(path):
 
 
 @each_notebook
+def test_opens_with_the_time_it_takes(path):
+    record = script.read_record(path.parent)[path.name]
+    time = script.time_line(record["minutes_to_read"], record["seconds"])
+    assert time in script.read(path).cells[0].source.splitlines()
+
+
+@each_notebook
 def test_every_figure_says_what_it_shows(path):
     for number, cell in enumerate(script.code_cells(script.read(path)), start=1):
         if any(kind.startswith("image/") for o in cell.outputs for kind in o.get("data", {})):
