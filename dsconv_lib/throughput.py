@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from dsconv_lib.timing import medians
 from dsconv_lib.train.errors import TrainingError
 from dsconv_lib.train.optimiser import make_optimiser
 from dsconv_lib.train.recipe import Recipe
-from dsconv_lib.train.step import Recorded, Step, compiled, make_step, timed_algorithms
+from dsconv_lib.train.step import Recorded, Step, compiled, make_step, on_kernels, timed_algorithms
 
 COPIED = {"cpu": 1 << 27, "cuda": 1 << 30}  # bytes: far more than any cache holds
 # Of the timed steps: so low that the loss falls steadily, and two ways to run a step can be compared.
@@ -30,6 +31,7 @@ class Way(NamedTuple):
 
     compile: bool = False
     graph: bool = False
+    kernels: bool = False
 
 
 WAYS: dict[str, dict[str, Way]] = {
@@ -39,6 +41,7 @@ WAYS: dict[str, dict[str, Way]] = {
         "compiled": Way(compile=True),
         "recorded": Way(graph=True),
         "compiled and recorded": Way(compile=True, graph=True),
+        "with own kernels": Way(compile=True, graph=True, kernels=True),
     },
 }
 
@@ -119,6 +122,7 @@ def measure(
     def ready(way: Way) -> Step:
         own = copy.deepcopy(model).to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         optimiser = make_optimiser(own, gentle, device)
+        swaps.enter_context(on_kernels(own, way.kernels))
         forward = compiled(own) if way.compile else own
         step: Step = make_step(forward, optimiser, recipe.label_smoothing)
         return Recorded(step) if way.graph else step
@@ -126,7 +130,7 @@ def measure(
     size = COPIED[device.type]
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    with timed_algorithms():
+    with ExitStack() as swaps, timed_algorithms():
         steps = {name: ready(way) for name, way in ways.items()}
         losses = {name: first_losses(step, images, labels) for name, step in steps.items()}
         check_alike(losses)

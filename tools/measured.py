@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -126,6 +127,7 @@ def train_once(name: str, chosen: Setting, recipe: Recipe, way: Way) -> dict[str
     network = mobilenet_v1_layers(resolution=32, **shape)
     on_gpu = device.type == "cuda"
     if on_gpu:
+        gc.collect()  # recordings of earlier runs hold memory
         torch.cuda.reset_peak_memory_stats()
     model = build(shape, recipe.seed)
     records = fit(model, images, recipe, device=device.type, **way._asdict())

@@ -94,6 +94,9 @@ def train_command(
     graph: Annotated[
         bool, typer.Option("--graph", help="Record a step and replay it, on one GPU.")
     ] = False,
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="Depthwise layers by the library's own GPU kernels.")
+    ] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")
     ] = False,
@@ -149,6 +152,7 @@ def train_command(
                     resume=resume,
                     compile=compile_,
                     graph=graph,
+                    kernels=kernels,
                     tensorboard=tensorboard,
                     on_step=on_step,
                     on_epoch=on_epoch,

@@ -22,7 +22,15 @@ from dsconv_lib.train.images import augment, prepare
 from dsconv_lib.train.optimiser import SCHEDULES, make_optimiser, restore, set_rate
 from dsconv_lib.train.recipe import Recipe
 from dsconv_lib.train.records import METRICS, Board, EpochRecord, Progress, as_csv
-from dsconv_lib.train.step import Average, Recorded, Step, compiled, make_step, timed_algorithms
+from dsconv_lib.train.step import (
+    Average,
+    Recorded,
+    Step,
+    compiled,
+    make_step,
+    on_kernels,
+    timed_algorithms,
+)
 
 
 def fit(
@@ -36,6 +44,7 @@ def fit(
     resume: bool = False,
     compile: bool = False,
     graph: bool = False,
+    kernels: bool = False,
     tensorboard: bool = False,
     on_step: Callable[[Progress], object] | None = None,
     on_epoch: Callable[[EpochRecord], object] | None = None,
@@ -60,6 +69,8 @@ def fit(
             had written one. On a CPU the numbers are those of an unbroken run, bit for bit.
         compile: let torch.compile fuse the network's operations. The first step takes long.
         graph: on a GPU, record one step and replay it (a CUDA graph). For one process.
+        kernels: let depthwise layers compute with the library's own Triton kernels, for a GPU. The
+            model's layers are torch's own again afterwards.
         tensorboard: also write the records for TensorBoard, into `folder`.
         on_step: called as the epoch goes on, for a progress bar.
         on_epoch: called after each epoch of this call, when its files are written.
@@ -71,6 +82,7 @@ def fit(
         TrainingError: if the loss is no longer finite, the run cannot start or write its files, or
             the checkpoint to resume from is of another run. What earlier epochs have written stays.
         CheckpointError: if the checkpoint to resume from is damaged.
+        KernelError: if the kernels cannot run here.
     """
     place = processes.pick_device(device)
     on_gpu = place.type == "cuda"
@@ -106,7 +118,7 @@ def fit(
             records = [EpochRecord(*values) for values in saved["records"]]
     board = Board(folder, records) if tensorboard and folder and processes.rank() == 0 else None
 
-    with processes.together(model) as network, timed_algorithms():
+    with on_kernels(model, kernels), processes.together(model) as network, timed_algorithms():
         average = Average(model, run.tested, recipe.average) if recipe.average else None
         forward = compiled(network) if compile else network
         step = make_step(forward, run.optimiser, recipe.label_smoothing, after=average)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -91,6 +91,20 @@ def compiled(network: nn.Module, *, backend: str = "inductor") -> Callable[[Tens
             ) from error
 
     return forward
+
+
+def on_kernels(model: nn.Module, wanted: bool = True) -> AbstractContextManager[object]:
+    """Let a network's depthwise layers compute with the library's Triton kernels, if that is wanted.
+
+    Raises:
+        KernelError: if Triton is not installed, or the network is not on a GPU.
+    """
+    if not wanted:
+        return nullcontext()
+    # Here, as the kernels need Triton, which a CPU has no use for.
+    from dsconv_lib.kernels import swapped
+
+    return swapped(model)
 
 
 class Recorded:
