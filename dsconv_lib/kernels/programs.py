@@ -47,21 +47,22 @@ def forward(
     xs = x + _offset(image, top, left, channel, IN_SIZE, CHANNELS)
     ys = y + _offset(image, row, column, channel, OUT_SIZE, CHANNELS)
 
-    sums = _zeros(PATCH[0] * PATCH[1], PATCHES, BLOCK)
-    for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
-        for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
-            tap = _tap(weight, u * KERNEL_SIZE[1] + v, channel, CHANNELS)
-            for i in tl.static_range(tl.constexpr(PATCH[0])):
-                for j in tl.static_range(tl.constexpr(PATCH[1])):
-                    r = i * STRIDE[0] + u * DILATION[0]
-                    c = j * STRIDE[1] + v * DILATION[1]
-                    there = taken & _inside(top + r, left + c, IN_SIZE)
-                    pixel = _load(xs, r, c, there, IN_SIZE, CHANNELS)
-                    sums = _added(sums, i * PATCH[1] + j, pixel * tap)
+    sums = ()
     for i in tl.static_range(tl.constexpr(PATCH[0])):
         for j in tl.static_range(tl.constexpr(PATCH[1])):
-            there = taken & _inside(row + i, column + j, OUT_SIZE)
-            _store(ys, i, j, there, OUT_SIZE, CHANNELS, sums[i * PATCH[1] + j])
+            total = tl.full((PATCHES, BLOCK), 0.0, tl.float32)
+            for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
+                r = i * STRIDE[0] + u * DILATION[0]
+                in_row = taken & ((top + r >= 0) & (top + r < IN_SIZE[0]))[:, None]
+                for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
+                    c = j * STRIDE[1] + v * DILATION[1]
+                    there = in_row & ((left + c >= 0) & (left + c < IN_SIZE[1]))[:, None]
+                    pixel = tl.load(xs + (r * IN_SIZE[1] + c) * CHANNELS, there, 0.0)
+                    at = (u * KERNEL_SIZE[1] + v) * CHANNELS
+                    tap = tl.load(weight + at + channel, channel < CHANNELS, 0.0)
+                    total += pixel.to(tl.float32) * tap.to(tl.float32)[None, :]
+            sums = sums + (total,)
+    _store(ys, sums, row, column, taken, OUT_SIZE, CHANNELS, PATCH)
 
 
 @triton.jit
@@ -94,24 +95,24 @@ def input_gradient(
     xs = grad_x + _offset(image, row, column, channel, IN_SIZE, CHANNELS)
     ys = grad_output + _offset(image, top, left, channel, OUT_SIZE, CHANNELS)
 
-    sums = _zeros(PATCH[0] * PATCH[1], PATCHES, BLOCK)
-    for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
-        for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
-            tap = _tap(weight, u * KERNEL_SIZE[1] + v, channel, CHANNELS)
-            for i in tl.static_range(tl.constexpr(PATCH[0])):
-                for j in tl.static_range(tl.constexpr(PATCH[1])):
-                    r = i + PADDING[0] - u * DILATION[0]
-                    c = j + PADDING[1] - v * DILATION[1]
-                    if (r % STRIDE[0] == 0) and (c % STRIDE[1] == 0):
-                        r = r // STRIDE[0]
-                        c = c // STRIDE[1]
-                        there = taken & _inside(top + r, left + c, OUT_SIZE)
-                        slope = _load(ys, r, c, there, OUT_SIZE, CHANNELS)
-                        sums = _added(sums, i * PATCH[1] + j, slope * tap)
+    sums = ()
     for i in tl.static_range(tl.constexpr(PATCH[0])):
         for j in tl.static_range(tl.constexpr(PATCH[1])):
-            there = taken & _inside(row + i, column + j, IN_SIZE)
-            _store(xs, i, j, there, IN_SIZE, CHANNELS, sums[i * PATCH[1] + j])
+            total = tl.full((PATCHES, BLOCK), 0.0, tl.float32)
+            for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
+                if (i + PADDING[0] - u * DILATION[0]) % STRIDE[0] == 0:
+                    r = (i + PADDING[0] - u * DILATION[0]) // STRIDE[0]
+                    in_row = taken & ((top + r >= 0) & (top + r < OUT_SIZE[0]))[:, None]
+                    for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
+                        if (j + PADDING[1] - v * DILATION[1]) % STRIDE[1] == 0:
+                            c = (j + PADDING[1] - v * DILATION[1]) // STRIDE[1]
+                            there = in_row & ((left + c >= 0) & (left + c < OUT_SIZE[1]))[:, None]
+                            slope = tl.load(ys + (r * OUT_SIZE[1] + c) * CHANNELS, there, 0.0)
+                            at = (u * KERNEL_SIZE[1] + v) * CHANNELS
+                            tap = tl.load(weight + at + channel, channel < CHANNELS, 0.0)
+                            total += slope.to(tl.float32) * tap.to(tl.float32)[None, :]
+            sums = sums + (total,)
+    _store(xs, sums, row, column, taken, IN_SIZE, CHANNELS, PATCH)
 
 
 @triton.jit
@@ -147,17 +148,23 @@ def weight_gradient(
         left = column * STRIDE[1] - PADDING[1]
         xs = x + _offset(image, top, left, channel, IN_SIZE, CHANNELS)
         ys = grad_output + _offset(image, row, column, channel, OUT_SIZE, CHANNELS)
-        for i in tl.static_range(tl.constexpr(PATCH[0])):
-            for j in tl.static_range(tl.constexpr(PATCH[1])):
-                there = taken & _inside(row + i, column + j, OUT_SIZE)
-                slope = _load(ys, i, j, there, OUT_SIZE, CHANNELS)
-                for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
-                    for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
-                        r = i * STRIDE[0] + u * DILATION[0]
+        longer = ()
+        for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
+            for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
+                total = sums[u * KERNEL_SIZE[1] + v]
+                for i in tl.static_range(tl.constexpr(PATCH[0])):
+                    r = i * STRIDE[0] + u * DILATION[0]
+                    in_row = taken & ((top + r >= 0) & (top + r < IN_SIZE[0]))[:, None]
+                    out_row = taken & (row + i < OUT_SIZE[0])[:, None]
+                    for j in tl.static_range(tl.constexpr(PATCH[1])):
                         c = j * STRIDE[1] + v * DILATION[1]
-                        there = taken & _inside(top + r, left + c, IN_SIZE)
-                        pixel = _load(xs, r, c, there, IN_SIZE, CHANNELS)
-                        sums = _added(sums, u * KERNEL_SIZE[1] + v, pixel * slope)
+                        there = in_row & ((left + c >= 0) & (left + c < IN_SIZE[1]))[:, None]
+                        pixel = tl.load(xs + (r * IN_SIZE[1] + c) * CHANNELS, there, 0.0)
+                        there = out_row & (column + j < OUT_SIZE[1])[:, None]
+                        slope = tl.load(ys + (i * OUT_SIZE[1] + j) * CHANNELS, there, 0.0)
+                        total += pixel.to(tl.float32) * slope.to(tl.float32)
+                longer = longer + (total,)
+        sums = longer
     taps: tl.constexpr = KERNEL_SIZE[0] * KERNEL_SIZE[1]
     for tap in tl.static_range(taps):
         at = partial + (part * taps + tap) * CHANNELS + channel
@@ -190,32 +197,22 @@ def _offset(
 
 
 @triton.jit
-def _inside(row: tl.tensor, column: tl.tensor, SIZE: tl.constexpr) -> tl.tensor:
-    """Say of each pixel (patches, 1) whether the map has it: the rest is padding, or beyond the last patch."""
-    return ((row >= 0) & (row < SIZE[0]) & (column >= 0) & (column < SIZE[1]))[:, None]
-
-
-@triton.jit
-def _load(
-    at: tl.tensor, r: tl.tensor, c: tl.tensor, there: tl.tensor, SIZE: tl.constexpr, CHANNELS: tl.constexpr
-) -> tl.tensor:
-    """Return as float32 what lies r rows and c columns further, and 0 where nothing is."""
-    return tl.load(at + (r * SIZE[1] + c) * CHANNELS, there, other=0.0).to(tl.float32)
-
-
-@triton.jit
 def _store(
-    at: tl.tensor, r: tl.tensor, c: tl.tensor, there: tl.tensor, SIZE: tl.constexpr, CHANNELS: tl.constexpr, value: tl.tensor
+    at: tl.tensor,
+    sums: tl.tensor,
+    row: tl.tensor,
+    column: tl.tensor,
+    taken: tl.tensor,
+    SIZE: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    PATCH: tl.constexpr,
 ) -> None:
-    """Store a value r rows and c columns further."""
-    tl.store(at + (r * SIZE[1] + c) * CHANNELS, value.to(at.dtype.element_ty), there)
-
-
-@triton.jit
-def _tap(weight: tl.tensor, number: tl.tensor, channel: tl.tensor, CHANNELS: tl.constexpr) -> tl.tensor:
-    """Return the weights (1, channels) of one tap."""
-    tap = tl.load(weight + number * CHANNELS + channel, channel < CHANNELS, other=0.0)
-    return tap.to(tl.float32)[None, :]
+    """Store patches whose first pixels are `at`, as far as the map has their rows and columns."""
+    for i in tl.static_range(tl.constexpr(PATCH[0])):
+        for j in tl.static_range(tl.constexpr(PATCH[1])):
+            there = taken & ((row + i < SIZE[0]) & (column + j < SIZE[1]))[:, None]
+            value = sums[i * PATCH[1] + j].to(at.dtype.element_ty)
+            tl.store(at + (i * SIZE[1] + j) * CHANNELS, value, there)
 
 
 @triton.jit
@@ -223,11 +220,6 @@ def _zeros(COUNT: tl.constexpr, PATCHES: tl.constexpr, BLOCK: tl.constexpr) -> t
     """Return a tuple of sums (patches, channels) that nothing has been added to."""
     sums = ()
     for _ in tl.static_range(COUNT):
-        sums = sums + (tl.full((PATCHES, BLOCK), 0.0, tl.float32),)  # noqa: RUF005
+        sums = sums + (tl.full((PATCHES, BLOCK), 0.0, tl.float32),)
     return sums
 
-
-@triton.jit
-def _added(sums: tl.tensor, INDEX: tl.constexpr, value: tl.tensor) -> tl.tensor:
-    """Return the sums with a value added to one of them: a tuple's entry cannot be assigned to."""
-    return sums[:INDEX] + (sums[INDEX] + value,) + sums[INDEX + 1 :]  # noqa: RUF005

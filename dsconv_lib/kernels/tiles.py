@@ -1,0 +1,54 @@
+"""How much of the work each program takes: the one place to change when other sizes prove faster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dsconv_lib.spec import ConvSpec
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The share of one program.
+
+    A thread has `patches * channels / (32 * warps)` neighbouring channels of a patch: eight of them are one load of
+    16 bytes in bfloat16. Each needs a register for every pixel of the patch (gradient by the weight: for every tap),
+    so larger patches spare loads and take registers.
+    """
+
+    patch: tuple[int, int]
+    patches: int
+    channels: int
+    warps: int
+
+    def count(self, size: tuple[int, ...], batch: int) -> int:
+        """Return how many patches cover a batch of maps."""
+        down, across = (-(-n // side) for n, side in zip(size, self.patch, strict=True))
+        return batch * down * across
+
+
+# Programs that share one gradient by the weight: a few for each multiprocessor of a large GPU. It does not follow the
+# GPU at hand, so the sums are made in the same order on all of them.
+PROGRAMS = 768
+
+
+def forward_tile(spec: ConvSpec) -> Tile:
+    """Share out the output: 2 x 2 pixels need 16 loads of a 3 x 3 kernel's 36, with a stride 25."""
+    return _tile((2, 2) if max(spec.stride) == 1 else (1, 2), spec.in_channels, warps=8)
+
+
+def input_tile(spec: ConvSpec) -> Tile:
+    """Share out the input's gradient: the sides of a patch are multiples of the stride."""
+    down, across = spec.stride
+    return _tile((2 if down == 1 else down, 2 if across == 1 else across), spec.in_channels, warps=8)
+
+
+def weight_tile(spec: ConvSpec) -> Tile:
+    """Share out the output for the gradient by the weight, whose sums take most of a thread's registers."""
+    return _tile((2, 2), spec.in_channels, warps=4)
+
+
+def _tile(patch: tuple[int, int], in_channels: int, warps: int) -> Tile:
+    """Take 64 channels, a cache line of bfloat16, or all if fewer, and eight of them for each thread."""
+    channels = min(64, 1 << (in_channels - 1).bit_length())
+    return Tile(patch, patches=8 * 32 * warps // channels, channels=channels, warps=warps)
