@@ -41,7 +41,7 @@ def forward(x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile | None = None)
     patches = tile.count(spec.out_size, len(x))
     with torch.cuda.device_of(x):
         programs.forward[_grid(patches, spec, tile)](
-            y, _channels_last(x), weight, patches, **_constants(spec, tile)
+            y, _channels_last(x), weight, patches, **constants(spec, tile)
         )
     return y
 
@@ -60,24 +60,29 @@ def input_gradient(
     patches = tile.count(spec.in_size, len(grad_output))
     with torch.cuda.device_of(grad_output):
         programs.input_gradient[_grid(patches, spec, tile)](
-            grad_x, _channels_last(grad_output), weight, patches, **_constants(spec, tile)
+            grad_x, _channels_last(grad_output), weight, patches, **constants(spec, tile)
         )
     return grad_x
 
 
 def weight_gradient(
-    grad_output: Tensor, x: Tensor, spec: ConvSpec, tile: Tile | None = None
+    grad_output: Tensor,
+    x: Tensor,
+    spec: ConvSpec,
+    tile: Tile | None = None,
+    at_most: int = PROGRAMS,
 ) -> Tensor:
     """Return the gradient (taps, C) with respect to the weight, in float32.
 
-    Arguments and errors are those of `forward` and `input_gradient`. Sums are made in an order that depends on the
+    Arguments and errors are those of `forward` and `input_gradient`; `at_most` so many programs, or one for each block
+    of channels, share the work. Sums are made in an order that depends on the
     sizes alone: the same numbers give the same gradient, bit for bit.
     """
     _check(x.device, spec, len(x))
     tile = tile or weight_tile(spec)
     blocks = triton.cdiv(spec.in_channels, tile.channels)
     patches = tile.count(spec.out_size, len(x))
-    rounds = triton.cdiv(patches, tile.patches * triton.cdiv(PROGRAMS, blocks))
+    rounds = triton.cdiv(patches, tile.patches * max(1, at_most // blocks))
     parts = triton.cdiv(patches, tile.patches * rounds)
     taps = spec.kernel_size[0] * spec.kernel_size[1]
     partial = x.new_empty((parts, taps, spec.in_channels), dtype=torch.float32)
@@ -88,7 +93,7 @@ def weight_gradient(
             _channels_last(grad_output),
             patches,
             rounds,
-            **_constants(spec, tile),
+            **constants(spec, tile),
         )
     return partial.sum(dim=0)
 
@@ -129,7 +134,7 @@ def _grid(patches: int, spec: ConvSpec, tile: Tile) -> tuple[int]:
     return (blocks * triton.cdiv(patches, tile.patches),)
 
 
-def _constants(spec: ConvSpec, tile: Tile) -> dict[str, Any]:
+def constants(spec: ConvSpec, tile: Tile) -> dict[str, Any]:
     """Return what a program is compiled for."""
     return {
         "CHANNELS": spec.in_channels,

@@ -46,9 +46,11 @@ def swap_in(model: nn.Module) -> tuple[str, ...]:
 
 def swap_out(model: nn.Module) -> None:
     """Let all layers compute with torch again."""
-    for module in model.modules():
-        if type(module) is DepthwiseConv2d:
-            module.__class__ = nn.Conv2d
+    layers: list[nn.Module] = [
+        module for module in model.modules() if type(module) is DepthwiseConv2d
+    ]
+    for layer in layers:
+        layer.__class__ = nn.Conv2d
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def forward(
                     at = (u * KERNEL_SIZE[1] + v) * CHANNELS
                     tap = tl.load(weight + at + channel, channel < CHANNELS, 0.0)
                     total += pixel.to(tl.float32) * tap.to(tl.float32)[None, :]
-            sums = sums + (total,)
+            sums += (total,)
     _store(ys, sums, row, column, taken, OUT_SIZE, CHANNELS, PATCH)
 
 
@@ -111,7 +111,7 @@ def input_gradient(
                             at = (u * KERNEL_SIZE[1] + v) * CHANNELS
                             tap = tl.load(weight + at + channel, channel < CHANNELS, 0.0)
                             total += slope.to(tl.float32) * tap.to(tl.float32)[None, :]
-            sums = sums + (total,)
+            sums += (total,)
     _store(xs, sums, row, column, taken, IN_SIZE, CHANNELS, PATCH)
 
 
@@ -163,7 +163,7 @@ def weight_gradient(
                         there = out_row & (column + j < OUT_SIZE[1])[:, None]
                         slope = tl.load(ys + (i * OUT_SIZE[1] + j) * CHANNELS, there, 0.0)
                         total += pixel.to(tl.float32) * slope.to(tl.float32)
-                longer = longer + (total,)
+                longer += (total,)
         sums = longer
     taps: tl.constexpr = KERNEL_SIZE[0] * KERNEL_SIZE[1]
     for tap in tl.static_range(taps):
@@ -189,7 +189,12 @@ def _corner(patch: tl.tensor, SIZE: tl.constexpr, PATCH: tl.constexpr) -> tl.ten
 
 @triton.jit
 def _offset(
-    image: tl.tensor, row: tl.tensor, column: tl.tensor, channel: tl.tensor, SIZE: tl.constexpr, CHANNELS: tl.constexpr
+    image: tl.tensor,
+    row: tl.tensor,
+    column: tl.tensor,
+    channel: tl.tensor,
+    SIZE: tl.constexpr,
+    CHANNELS: tl.constexpr,
 ) -> tl.tensor:
     """Return the places (patches, channels) of these pixels in a map."""
     pixel = (image * SIZE[0] + row) * SIZE[1] + column
@@ -220,6 +225,5 @@ def _zeros(COUNT: tl.constexpr, PATCHES: tl.constexpr, BLOCK: tl.constexpr) -> t
     """Return a tuple of sums (patches, channels) that nothing has been added to."""
     sums = ()
     for _ in tl.static_range(COUNT):
-        sums = sums + (tl.full((PATCHES, BLOCK), 0.0, tl.float32),)
+        sums += (tl.full((PATCHES, BLOCK), 0.0, tl.float32),)
     return sums
-

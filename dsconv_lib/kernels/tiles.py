@@ -40,7 +40,9 @@ def forward_tile(spec: ConvSpec) -> Tile:
 def input_tile(spec: ConvSpec) -> Tile:
     """Share out the input's gradient: the sides of a patch are multiples of the stride."""
     down, across = spec.stride
-    return _tile((2 if down == 1 else down, 2 if across == 1 else across), spec.in_channels, warps=8)
+    return _tile(
+        (2 if down == 1 else down, 2 if across == 1 else across), spec.in_channels, warps=8
+    )
 
 
 def weight_tile(spec: ConvSpec) -> Tile:
