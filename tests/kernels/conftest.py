@@ -16,8 +16,10 @@ if DEVICE == "cpu":
         patch.setenv("TRITON_INTERPRET", "1")
         import triton
 
-        assert not isinstance(triton.language.sum, triton.JITFunction), "imported before, by whom?"
-        import dsconv_lib.kernels
+        from dsconv_lib.kernels import launch
+
+        for program in (launch.programs.forward, triton.language.sum):
+            assert not isinstance(program, triton.JITFunction), "imported before: by which test?"
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,7 @@ def _interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TRITON_INTERPRET", "1")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def device() -> str:
     return DEVICE
 
