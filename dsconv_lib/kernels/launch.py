@@ -109,7 +109,6 @@ def check_device(device: torch.device) -> None:
 
 
 def _check(device: torch.device, spec: ConvSpec, batch: int) -> None:
-    check_device(device)
     # The programs count places with 32 bits.
     for shape in (spec.input_shape(batch), spec.output_shape(batch)):
         if not 0 < prod(shape) < 2**31:
@@ -117,6 +116,7 @@ def _check(device: torch.device, spec: ConvSpec, batch: int) -> None:
                 f"a map of shape {shape} has {prod(shape)} numbers: expected at least one and "
                 f"fewer than 2^31; change the size of the batch"
             )
+    check_device(device)
 
 
 def _channels_last(x: Tensor) -> Tensor:
