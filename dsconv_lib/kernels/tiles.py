@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dsconv_lib.spec import ConvSpec
+from dsconv_lib.spec import ConvSpec, positions
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,30 @@ PROGRAMS = 768
 
 
 def forward_tile(spec: ConvSpec) -> Tile:
-    """Share out the output: 2 x 2 pixels need 16 loads of a 3 x 3 kernel's 36, with a stride 25."""
-    return _tile((2, 2) if max(spec.stride) == 1 else (1, 2), spec.in_channels, warps=8)
+    """Share out the output: of the 36 loads that 2 x 2 pixels make for a 3 x 3 kernel, 16 differ.
+
+    With a stride more do, and hold registers, so the patch is smaller.
+    """
+    return _tile((2, 2) if max(spec.stride) == 1 else (1, 2), spec, warps=8, registers=400)
 
 
 def input_tile(spec: ConvSpec) -> Tile:
     """Share out the input's gradient: the sides of a patch are multiples of the stride."""
-    down, across = spec.stride
-    return _tile(
-        (2 if down == 1 else down, 2 if across == 1 else across), spec.in_channels, warps=8
-    )
+    down, across = (2 if step == 1 else step for step in spec.stride)
+    return _tile((down, across), spec, warps=8, registers=200)
 
 
 def weight_tile(spec: ConvSpec) -> Tile:
     """Share out the output for the gradient by the weight, whose sums take most of a thread's registers."""
-    return _tile((2, 2), spec.in_channels, warps=4)
+    return _tile((2, 2), spec, warps=4, registers=100)
 
 
-def _tile(patch: tuple[int, int], in_channels: int, warps: int) -> Tile:
-    """Take 64 channels, a cache line of bfloat16, or all if fewer, and eight of them for each thread."""
-    channels = min(64, 1 << (in_channels - 1).bit_length())
-    return Tile(patch, patches=8 * 32 * warps // channels, channels=channels, warps=warps)
+def _tile(patch: tuple[int, int], spec: ConvSpec, warps: int, registers: int) -> Tile:
+    """Take 64 channels, a cache line of bfloat16, or all if there are fewer.
+
+    Each thread gets eight of them, or fewer where a number per channel and tap would not fit into so many registers.
+    """
+    channels = min(64, 1 << (spec.in_channels - 1).bit_length())
+    fitting = registers // positions(spec.kernel_size)
+    each = min(8, 1 << (fitting.bit_length() - 1)) if fitting else 1
+    return Tile(patch, max(1, each * 32 * warps // channels), channels, warps)
