@@ -1,0 +1,151 @@
+"""Run the Triton programs on tensors: check, allocate, share out the work.
+
+Weights come as (taps, channels), so that neighbouring channels are neighbours in memory. Maps have torch's shape
+(B, C, H, W) and are copied to channels-last memory if they are not there. Nothing here waits for the GPU, so all of it
+can be recorded as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from dsconv_lib.kernels import programs
+from dsconv_lib.kernels.errors import KernelError
+from dsconv_lib.kernels.tiles import PROGRAMS, Tile, forward_tile, input_tile, weight_tile
+from dsconv_lib.spec import ConvSpec
+
+# Triton decides when the programs are defined: with TRITON_INTERPRET=1 they are run by Python.
+INTERPRETED = not isinstance(programs.forward, triton.JITFunction)
+
+
+def forward(x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile | None = None) -> Tensor:
+    """Return the output (B, C, *spec.out_size) of a depthwise convolution.
+
+    Args:
+        x: shape (B, C, *spec.in_size).
+        weight: shape (taps, C), same type and device.
+        spec: a depthwise convolution with as many zeros before as after.
+        tile: the share of one program, if not the usual one.
+
+    Raises:
+        KernelError: if these kernels cannot take the tensors.
+    """
+    _check(x.device, spec, len(x))
+    tile = tile or forward_tile(spec)
+    y = _empty(spec.output_shape(len(x)), x)
+    patches = tile.count(spec.out_size, len(x))
+    with torch.cuda.device_of(x):
+        programs.forward[_grid(patches, spec, tile)](
+            y, _channels_last(x), weight, patches, **constants(spec, tile)
+        )
+    return y
+
+
+def input_gradient(
+    grad_output: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile | None = None
+) -> Tensor:
+    """Return the gradient (B, C, *spec.in_size) with respect to the input.
+
+    Arguments and errors are those of `forward`; `grad_output` has shape (B, C, *spec.out_size), and the sides of
+    `tile.patch` are multiples of the stride.
+    """
+    _check(grad_output.device, spec, len(grad_output))
+    tile = tile or input_tile(spec)
+    grad_x = _empty(spec.input_shape(len(grad_output)), grad_output)
+    patches = tile.count(spec.in_size, len(grad_output))
+    with torch.cuda.device_of(grad_output):
+        programs.input_gradient[_grid(patches, spec, tile)](
+            grad_x, _channels_last(grad_output), weight, patches, **constants(spec, tile)
+        )
+    return grad_x
+
+
+def weight_gradient(
+    grad_output: Tensor,
+    x: Tensor,
+    spec: ConvSpec,
+    tile: Tile | None = None,
+    at_most: int = PROGRAMS,
+) -> Tensor:
+    """Return the gradient (taps, C) with respect to the weight, in float32.
+
+    Arguments and errors are those of `forward` and `input_gradient`; `at_most` so many programs, or one for each block
+    of channels, share the work. Sums are made in an order that depends on the
+    sizes alone: the same numbers give the same gradient, bit for bit.
+    """
+    _check(x.device, spec, len(x))
+    tile = tile or weight_tile(spec)
+    blocks = triton.cdiv(spec.in_channels, tile.channels)
+    patches = tile.count(spec.out_size, len(x))
+    rounds = triton.cdiv(patches, tile.patches * max(1, at_most // blocks))
+    parts = triton.cdiv(patches, tile.patches * rounds)
+    taps = spec.kernel_size[0] * spec.kernel_size[1]
+    partial = x.new_empty((parts, taps, spec.in_channels), dtype=torch.float32)
+    with torch.cuda.device_of(x):
+        programs.weight_gradient[(parts * blocks,)](
+            partial,
+            _channels_last(x),
+            _channels_last(grad_output),
+            patches,
+            rounds,
+            **constants(spec, tile),
+        )
+    return partial.sum(dim=0)
+
+
+def check_device(device: torch.device) -> None:
+    """Raise KernelError unless the kernels run on this device."""
+    if device.type != "cuda" and not INTERPRETED:
+        raise KernelError(
+            f"device {device}: expected a CUDA GPU, which the kernels are for; move model and data there, "
+            f"go on without the kernels, or set TRITON_INTERPRET=1 before Python starts and let "
+            f"Triton's interpreter run them slowly"
+        )
+
+
+def _check(device: torch.device, spec: ConvSpec, batch: int) -> None:
+    # The programs count places with 32 bits.
+    for shape in (spec.input_shape(batch), spec.output_shape(batch)):
+        if not 0 < prod(shape) < 2**31:
+            raise KernelError(
+                f"a map of shape {shape} has {prod(shape)} numbers: expected at least one and "
+                f"fewer than 2^31; change the size of the batch"
+            )
+    check_device(device)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    return torch.empty(
+        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )
+
+
+def _grid(patches: int, spec: ConvSpec, tile: Tile) -> tuple[int]:
+    blocks = triton.cdiv(spec.in_channels, tile.channels)
+    return (blocks * triton.cdiv(patches, tile.patches),)
+
+
+def constants(spec: ConvSpec, tile: Tile) -> dict[str, Any]:
+    """Return what a program is compiled for."""
+    return {
+        "CHANNELS": spec.in_channels,
+        "IN_SIZE": spec.in_size,
+        "OUT_SIZE": spec.out_size,
+        "KERNEL_SIZE": spec.kernel_size,
+        "STRIDE": spec.stride,
+        "PADDING": tuple(before for before, _ in spec.pads),
+        "DILATION": spec.dilation,
+        "PATCH": tile.patch,
+        "PATCHES": tile.patches,
+        "BLOCK": tile.channels,
+        "num_warps": tile.warps,
+    }
