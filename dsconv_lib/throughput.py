@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -21,9 +22,10 @@ from dsconv_lib.train.step import Recorded, Step, compiled, make_step, on_kernel
 
 COPIED = {"cpu": 1 << 27, "cuda": 1 << 30}  # bytes: far more than any cache holds
 # Of the timed steps: so low that the loss falls steadily, and two ways to run a step can be compared.
-LEARNING_RATE = 0.02
+LEARNING_RATE = 0.01
 CHECKED = Recorded.UNRECORDED + 9  # the last ones are replayed where steps are recorded
-ALIKE = 0.05  # relative: bfloat16 and other orders of summing move a loss by less
+CLOSE = 0.02  # relative: rounding to bfloat16 moves a loss by less
+FALL = 0.05  # relative: less would not show that the weights move
 
 
 class Way(NamedTuple):
@@ -151,19 +153,24 @@ def first_losses(step: Step, images: Tensor, labels: Tensor) -> list[float]:
 
 
 def check_alike(losses: dict[str, list[float]]) -> None:
-    """Raise TrainingError unless all ways to run a step learn, and learn like the first one."""
+    """Raise TrainingError unless all ways to run a step learn, and learn like the first one.
+
+    The first loss comes from the same weights, the second shows the first gradient: these agree but
+    for rounding. Later ones part, as small differences grow; so of the last one only the fall counts.
+    """
     plain, expected = next(iter(losses.items()))
-    start = expected[Recorded.UNRECORDED]
-    # By more than the tolerance: a recording that leaves the weights alone must be noticed.
-    if not expected[-1] < (1 - ALIKE) * start:
+    fall = expected[0] - expected[-1]
+    if not fall > FALL * expected[0]:
         raise TrainingError(
-            f"{plain}: the loss went from {start:.4f} to {expected[-1]:.4f} on one batch: "
+            f"{plain}: the loss went from {expected[0]:.4f} to {expected[-1]:.4f} on one batch: "
             f"expected it to fall, so that the other ways can be compared with it"
         )
     for name, found in losses.items():
         for step, (loss, wanted) in enumerate(zip(found, expected, strict=True), start=1):
-            if not abs(loss - wanted) <= ALIKE * wanted:
+            rounding = CLOSE * wanted if step <= 2 else math.inf
+            allowed = fall / 3 if step == len(found) else rounding
+            if not abs(loss - wanted) <= allowed:
                 raise TrainingError(
-                    f"{name}: loss {loss:.4f} in step {step}: expected {wanted:.4f}, as {plain}; "
-                    f"this way to run a step does not compute the same"
+                    f"{name}: loss {loss:.4f} in step {step}: expected {wanted:.4f}, as {plain}, or "
+                    f"{allowed:.4f} more or less; this way to run a step does not compute the same"
                 )

@@ -245,3 +245,12 @@ def test_resume_goes_on_with_the_run_in_out(folder: Path) -> None:
     assert again.exit_code == 0, again.output
     assert "test accuracy" in again.stdout
     assert (folder / "here" / "checkpoint.pt").read_bytes() == kept
+
+
+def test_kernels_for_a_gpu_are_refused_on_a_cpu(tmp_path: Path) -> None:
+    """In a process of its own: Triton decides when it is imported whether it interprets."""
+    command = [sys.executable, "-m", "dsconv_lib", "train", "--device", "cpu", "--kernels"]
+    done = subprocess.run([*command, "--out", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"dsconv: device cpu: expected a CUDA GPU, .*\n", done.stderr), done.stderr
+    assert list(tmp_path.iterdir()) == []
