@@ -169,15 +169,14 @@ def changed(recipe: Recipe, text: str) -> Recipe:
 
 
 def _commit() -> str:
-    """The commit that is checked out, and whether files differ from it."""
+    """The commit that is checked out, and whether files but those in results/ differ from it."""
+    head = ["rev-parse", "--short=10", "HEAD"]
+    differs = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)results"]
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=10"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
+        commit, changes = (
+            subprocess.run(["git", *each], cwd=ROOT, capture_output=True, text=True, check=True)
+            for each in (head, differs)
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown: not a git checkout"
-    return found.stdout.strip()
+    return commit.stdout.strip() + ("-dirty" if changes.stdout else "")
