@@ -128,14 +128,16 @@ def test_each_change_is_one_and_differs_from_the_recipe() -> None:
 
 
 def test_the_recipes_are_tried_once_each(noise: Path, tmp_path: Path) -> None:
-    options = ("--first", "2", "--seeds", "1", "--change", '{"epochs": 1}')
+    options = ("--first", "2", "--change", '{"epochs": 1}')
     first = measure(noise, tmp_path, *options, script="recipes")
     assert first.returncode == 0, first.stderr
     path = tmp_path / "recipes-cpu.json"
     content = json.loads(path.read_text())
     assert content.keys() >= FIELDS
     rate = RECIPES["cifar10"].learning_rate
-    assert [run["change"] for run in content["runs"]] == [{}, {"learning_rate": rate / 2}]
+    slower = {"learning_rate": rate / 2}
+    assert [run["change"] for run in content["runs"]] == [{}, {}, slower, slower]
+    assert [run["seed"] for run in content["runs"]] == [0, 1, 0, 1]
     assert content["recipe"]["learning_rate"] == rate
     again = measure(noise, tmp_path, *options, script="recipes")
     assert again.returncode == 0, again.stderr

@@ -49,7 +49,7 @@ def main(
     small: Annotated[
         bool | None, typer.Option(help="The small version (on a CPU, unless told otherwise).")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each recipe.")] = 2,
+    seeds: Annotated[int, typer.Option(min=2, help="Runs of each recipe.")] = 2,
     change: Annotated[
         str, typer.Option(help='Changes to the recipe that all start from, as JSON: {"epochs": 9}.')
     ] = "{}",

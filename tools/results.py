@@ -95,7 +95,7 @@ def main(
     small: Annotated[
         bool | None, typer.Option(help="The small version (on a CPU, unless told otherwise).")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each network.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help="Runs of each network.")] = None,
     change: Annotated[
         str, typer.Option(help='Changes to the recipe, as JSON: {"epochs": 30}.')
     ] = "{}",

@@ -79,7 +79,10 @@ def compiled(network: nn.Module, *, backend: str = "inductor") -> Callable[[Tens
     # Here, as this part of torch takes a second to import.
     from torch._dynamo.exc import TorchDynamoException
 
-    fast = torch.compile(network, backend=backend)
+    # One program for each size of batch, and no part left uncompiled unnoticed: but processes have to
+    # talk to each other in between.
+    alone = not isinstance(network, nn.parallel.DistributedDataParallel)
+    fast = torch.compile(network, backend=backend, dynamic=False, fullgraph=alone)
 
     def forward(images: Tensor) -> Tensor:
         try:

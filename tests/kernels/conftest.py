@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,10 @@ import torch
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
-if DEVICE == "cpu":
+if DEVICE == "cuda":
+    # Else matrix products are refused while algorithms must be deterministic, as below.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+else:
     # Triton reads the variable when a kernel is defined, its own ones included: so it is set before the first import
     # of either, and only for this folder's tests, as the processes that other tests start are not to inherit it.
     with pytest.MonkeyPatch.context() as patch:
