@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
+import typer
 
 from dsconv_lib import machine, throughput
 from dsconv_lib.data import ImageData, load
@@ -32,6 +33,16 @@ from dsconv_lib.train import (
 from dsconv_lib.train.checkpoint import replace_file
 
 ROOT = Path(__file__).parents[1]
+
+# What every measuring script takes.
+Data = Annotated[Path | None, typer.Option(help="CIFAR-10's train.parquet and test.parquet.")]
+Out = Annotated[Path, typer.Option(help="The folder to write to.")]
+Small = Annotated[
+    bool | None, typer.Option(help="The small version (on a CPU, unless told otherwise).")
+]
+Change = Annotated[str, typer.Option(help='Changes to the recipe, as JSON: {"epochs": 30}.')]
+Commit = Annotated[str | None, typer.Option(help="The commit, where git cannot tell.")]
+
 NAMES = {"separable": True, "twin": False}
 # What a laptop trains in some minutes. Two epochs of 2,000 images say that everything runs; they
 # say nothing about the networks.

@@ -7,12 +7,11 @@ already holds is not repeated.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from statistics import mean
 from typing import Annotated, Any
 
 import typer
-from measured import ROOT, Measured, head, setting, train_once
+from measured import ROOT, Change, Commit, Data, Measured, Out, Small, head, setting, train_once
 from rich.console import Console
 
 from dsconv_lib.cli.console import Device, one_line_errors
@@ -41,21 +40,15 @@ def changes(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def main(
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10's train.parquet and test.parquet.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The folder to write to.")] = ROOT / "results",
+    data: Data = None,
+    out: Out = ROOT / "results",
     device: Device = "auto",
-    small: Annotated[
-        bool | None, typer.Option(help="The small version (on a CPU, unless told otherwise).")
-    ] = None,
+    small: Small = None,
     seeds: Annotated[int, typer.Option(min=2, help="Runs of each recipe.")] = 2,
-    change: Annotated[
-        str, typer.Option(help='Changes to the recipe that all start from, as JSON: {"epochs": 9}.')
-    ] = "{}",
+    change: Change = "{}",
     first: Annotated[int | None, typer.Option(min=1, help="Try the first ones alone.")] = None,
     way: Annotated[str, typer.Option(help="How a step is run.")] = "eager",
-    commit: Annotated[str | None, typer.Option(help="The commit, where git cannot tell.")] = None,
+    commit: Commit = None,
 ) -> None:
     """Train with each change, and write one JSON file."""
     console = Console(width=120)

@@ -17,7 +17,21 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
-from measured import NAMES, ROOT, Measured, arguments, head, images_of, setting, train_once
+from measured import (
+    NAMES,
+    ROOT,
+    Change,
+    Commit,
+    Data,
+    Measured,
+    Out,
+    Small,
+    arguments,
+    head,
+    images_of,
+    setting,
+    train_once,
+)
 from rich.console import Console
 
 from dsconv_lib import throughput
@@ -87,24 +101,18 @@ def kill_and_resume(job: Job) -> dict[str, Any]:
 
 
 def main(
-    data: Annotated[
-        Path | None, typer.Option(help="CIFAR-10's train.parquet and test.parquet.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The folder to write to.")] = ROOT / "results",
+    data: Data = None,
+    out: Out = ROOT / "results",
     device: Device = "auto",
-    small: Annotated[
-        bool | None, typer.Option(help="The small version (on a CPU, unless told otherwise).")
-    ] = None,
+    small: Small = None,
     seeds: Annotated[int | None, typer.Option(min=2, help="Runs of each network.")] = None,
-    change: Annotated[
-        str, typer.Option(help='Changes to the recipe, as JSON: {"epochs": 30}.')
-    ] = "{}",
+    change: Change = "{}",
     way: Annotated[
         list[str] | None,
         typer.Option(help="Time a step in this way beside the plain one (all of them)."),
     ] = None,
     step_only: Annotated[bool, typer.Option("--step-only", help="Stop after the steps.")] = False,
-    commit: Annotated[str | None, typer.Option(help="The commit, where git cannot tell.")] = None,
+    commit: Commit = None,
 ) -> None:
     """Measure, and write one JSON file."""
     console = Console(width=120)
