@@ -113,8 +113,10 @@ def test_an_interrupted_run_ends_at_once_and_can_go_on(tmp_path: Path) -> None:
     (folder / "ada.ipynb").write_bytes(notebook(GOOD))
     (folder / "slow.ipynb").write_bytes(notebook(["import time\ntime.sleep(10_000)"]))
     options = (str(folder), *OPTIONS, "--jobs", "2", "--out", str(out))
+    # A run of the tests in the background, under nohup say, leaves its children deaf to this signal.
+    hearing = ("env", "--default-signal=INT")
     grader = subprocess.Popen(
-        [*COMMAND, *options, "--cell-limit", "3600", "--total-limit", "3600"],
+        [*hearing, *COMMAND, *options, "--cell-limit", "3600", "--total-limit", "3600"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
