@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -91,6 +92,9 @@ def test_the_small_version_says_so_and_is_not_repeated(noise: Path, tmp_path: Pa
     assert "twin      seed 0" in again.stdout
     assert len(json.loads(path.read_text())["runs"]) == 4
 
+    later = measure(noise, tmp_path, "--commit", "another")
+    assert later.returncode == 1
+    assert "holds measurements with commit" in later.stderr
     other = measure(noise, tmp_path, "--change", '{"epochs": 3}')
     assert other.returncode == 1
     assert "holds measurements with recipe" in other.stderr
@@ -139,6 +143,7 @@ def test_the_recipes_are_tried_once_each(noise: Path, tmp_path: Path) -> None:
     assert [run["change"] for run in content["runs"]] == [{}, {}, slower, slower]
     assert [run["seed"] for run in content["runs"]] == [0, 1, 0, 1]
     assert content["recipe"]["learning_rate"] == rate
+    assert content["command"].endswith(shlex.join(options))  # as it can be typed again
     again = measure(noise, tmp_path, *options, script="recipes")
     assert again.returncode == 0, again.stderr
     assert json.loads(path.read_text()) == content

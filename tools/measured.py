@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ FULL: dict[str, Any] = {"subset": None, "alpha": 1.0}
 class Measured:
     """The file, written again after each measurement.
 
-    A file that is there is gone on with, if it comes from the same machine, data and settings.
+    A file that is there is gone on with, if it comes from the same commit, machine, data and settings.
     """
 
     def __init__(self, path: Path, head: Mapping[str, Any], empty: Mapping[str, Any]) -> None:
@@ -61,7 +62,7 @@ class Measured:
         self.content: dict[str, Any] = {**head, **empty}
         if path.exists():
             earlier = json.loads(path.read_text())
-            for key in ("machine", "data", "recipe", "alpha", "small"):
+            for key in ("commit", "machine", "data", "recipe", "alpha", "small"):
                 if earlier[key] != self.content[key]:
                     raise TrainingError(
                         f"{path} holds measurements with {key} {earlier[key]!r}, now it is "
@@ -115,7 +116,7 @@ def head(what: str, chosen: Setting, commit: str | None) -> dict[str, Any]:
         "remark": "a small version, which shows that everything runs, not what it is worth"
         if small
         else "the whole grid",
-        "command": " ".join(["python", *sys.argv]),
+        "command": shlex.join(["python", *sys.argv]),
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit or _commit(),
         "machine": machine.facts(place),

@@ -74,9 +74,9 @@ def weight_gradient(
 ) -> Tensor:
     """Return the gradient (taps, C) with respect to the weight, in float32.
 
-    Arguments and errors are those of `forward` and `input_gradient`; `at_most` so many programs, or one for each block
-    of channels, share the work. Sums are made in an order that depends on the
-    sizes alone: the same numbers give the same gradient, bit for bit.
+    Arguments and errors are those of `forward` and `input_gradient`. At most `at_most` programs share the work, or one
+    for each block of channels. Sums are made in an order that depends on the sizes alone: the same numbers give the
+    same gradient, bit for bit.
     """
     _check(x.device, spec, len(x))
     tile = tile or weight_tile(spec)

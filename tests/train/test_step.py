@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dsconv_lib.train import TrainingError
 from dsconv_lib.train.step import Average, compiled, make_step, timed_algorithms
 
 
@@ -91,6 +92,27 @@ def test_a_compiled_network_computes_the_same() -> None:
     twin(x).sum().backward()
     for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_each_size_of_batch_is_compiled_for_itself() -> None:
+    """Of three sizes torch.compile would leave the last two to one program, for any size."""
+    model = nn.Linear(3, 2)
+    graphs = []
+    for size in (4, 5, 6):
+        compiled(model, backend="aot_eager")(torch.randn(size, 3))
+        graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert [later - graphs[0] for later in graphs] == [0, 1, 2]
+
+
+def test_a_network_is_compiled_whole_or_not_at_all() -> None:
+    class Halves(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = 2 * x
+            torch._dynamo.graph_break()
+            return y + 1
+
+    with pytest.raises(TrainingError, match=r"^torch.compile cannot build this network here"):
+        compiled(Halves(), backend="aot_eager")(torch.ones(2))
 
 
 def test_without_a_compiler_it_says_so(tmp_path: Path) -> None:
