@@ -1,4 +1,4 @@
-"""What the four operations cost, in closed form.
+"""What a convolution costs, or a network of them, in closed form.
 
 The convention, here and in the whole course: one multiply-add is 1 MAC and 2 FLOPs; every tap of the window counts, on
 padding zeros too; bias and batch normalisation count only where asked for. Bytes assume that every input and every
@@ -7,12 +7,15 @@ weight is read once and every output written once.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from math import prod
+from operator import add
+from typing import Protocol, TypeAlias
 
-from dsconv_lib import spec as specs
-from dsconv_lib.spec import ConvSpec, Padding, Size, positions, require_int
+from dsconv_lib.spec import ConvSpec, Size, SpecError, per_dimension, positions, require_int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,121 +53,59 @@ class Cost:
         return self.flops / self.bytes(itemsize)
 
 
-def of(spec: ConvSpec, batch: int = 1, *, bias: bool = False) -> Cost:
-    """Cost of one convolution: each weight is used once at every output position of every image.
+class HasSpec(Protocol):
+    """Anything that is a convolution among other things, such as a layer of a network."""
+
+    @property
+    def spec(self) -> ConvSpec:
+        """The convolution."""
+
+
+Costly: TypeAlias = "ConvSpec | HasSpec | Iterable[Costly]"
+
+
+def of(what: Costly, batch: int = 1, *, bias: bool = False) -> Cost:
+    """Cost of a convolution, of a layer, or of all in a list: of a separable convolution, or of a network.
+
+    Each weight is used once at every output position of every image. A map between two layers is written once and read
+    once.
 
     Args:
-        spec: the convolution, in 1 to 3 dimensions.
+        what: a convolution of `spec`, in 1 to 3 dimensions; a layer of `networks`; or an iterable of these.
         batch: number of images B.
-        bias: also count N bias weights in `params`; adding them costs no MAC.
+        bias: also count one bias for each output channel in `params`; adding them costs no MAC.
 
     Returns:
-        macs = B * (D_G positions) * N * (M / groups) * (D_K taps); params = N * (M / groups) * (D_K taps).
+        The sum over all convolutions: macs = B * (D_G positions) * N * (M / groups) * (D_K taps);
+        params = N * (M / groups) * (D_K taps).
+
+    Raises:
+        SpecError: if `what` is none of these, or `batch` no positive integer.
+
+    >>> from dsconv_lib import spec
+    >>> of(spec.standard(3, 256, 8, 5, padding="same")).macs
+    1228800
+    >>> of(spec.separable(3, 256, 8, 5, padding="same"))
+    Cost(macs=53952, params=843, reads=384, writes=16576)
     """
-    batch = require_int("batch", batch)
-    weights = prod(spec.weight_shape)
-    return Cost(
-        macs=batch * positions(spec.out_size) * weights,
-        params=weights + (spec.out_channels if bias else 0),
-        reads=prod(spec.input_shape(batch)),
-        writes=prod(spec.output_shape(batch)),
-    )
-
-
-def standard(
-    in_channels: int,
-    out_channels: int,
-    in_size: Size,
-    kernel_size: Size,
-    *,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-    batch: int = 1,
-) -> Cost:
-    """Cost of a standard convolution: D_K^2 M N D_G^2 MACs and D_K^2 M N weights for one group.
-
-    Arguments and errors are those of `spec.standard`; `batch` is the number of images.
-    """
-    spec = specs.standard(
-        in_channels,
-        out_channels,
-        in_size,
-        kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-    )
-    return of(spec, batch)
-
-
-def depthwise(
-    in_channels: int,
-    in_size: Size,
-    kernel_size: Size,
-    *,
-    multiplier: int = 1,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
-    batch: int = 1,
-) -> Cost:
-    """Cost of a depthwise convolution: D_K^2 M D_G^2 MACs and D_K^2 M weights, times the multiplier.
-
-    Arguments and errors are those of `spec.depthwise`; `batch` is the number of images.
-    """
-    spec = specs.depthwise(
-        in_channels,
-        in_size,
-        kernel_size,
-        multiplier=multiplier,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-    )
-    return of(spec, batch)
-
-
-def pointwise(
-    in_channels: int, out_channels: int, in_size: Size, *, stride: Size = 1, batch: int = 1
-) -> Cost:
-    """Cost of a pointwise convolution: M N D_G^2 MACs and M N weights.
-
-    Arguments and errors are those of `spec.pointwise`; `batch` is the number of images.
-    """
-    return of(specs.pointwise(in_channels, out_channels, in_size, stride=stride), batch)
-
-
-def separable(
-    in_channels: int,
-    out_channels: int,
-    in_size: Size,
-    kernel_size: Size,
-    *,
-    multiplier: int = 1,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
-    batch: int = 1,
-) -> Cost:
-    """Cost of a depthwise-separable convolution: the sum of its halves, M D_G^2 (D_K^2 + N) MACs.
-
-    The map between the halves is written once and read once. Arguments and errors are those of `spec.separable`;
-    `batch` is the number of images.
-    """
-    halves = specs.separable(
-        in_channels,
-        out_channels,
-        in_size,
-        kernel_size,
-        multiplier=multiplier,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-    )
-    return of(halves.depthwise, batch) + of(halves.pointwise, batch)
+    if isinstance(what, ConvSpec):
+        batch = require_int("batch", batch)
+        weights = prod(what.weight_shape)
+        return Cost(
+            macs=batch * positions(what.out_size) * weights,
+            params=weights + (what.out_channels if bias else 0),
+            reads=prod(what.input_shape(batch)),
+            writes=prod(what.output_shape(batch)),
+        )
+    if hasattr(what, "spec"):
+        return of(what.spec, batch, bias=bias)
+    if isinstance(what, str) or not isinstance(what, Iterable):
+        raise SpecError(
+            f"{what!r} is a {type(what).__name__}: expected a convolution made by spec.standard, "
+            f"depthwise, pointwise or separable, a layer of a network, or a list of them"
+        )
+    nothing = Cost(macs=0, params=0, reads=0, writes=0)
+    return reduce(add, (of(each, batch, bias=bias) for each in what), nothing)
 
 
 def ratio(out_channels: int, kernel_size: Size, *, multiplier: int = 1) -> Fraction:
@@ -178,8 +119,11 @@ def ratio(out_channels: int, kernel_size: Size, *, multiplier: int = 1) -> Fract
         multiplier: filters per input channel in the depthwise half.
 
     Source: Howard et al. 2017, MobileNets, section 3.1.
+
+    >>> ratio(256, 3)
+    Fraction(265, 2304)
     """
     out_channels = require_int("out_channels", out_channels)
     multiplier = require_int("multiplier", multiplier)
-    taps = positions(specs.per_dimension("kernel_size", kernel_size, None))
+    taps = positions(per_dimension("kernel_size", kernel_size, None))
     return multiplier * (Fraction(1, out_channels) + Fraction(1, taps))

@@ -1,8 +1,8 @@
 """What a convolution is: its sizes, and nothing about how it is computed.
 
-Four functions make a specification, `standard`, `depthwise`, `pointwise` and `separable`; every later
-module repeats these four names. Sizes are tuples with one entry per spatial dimension; where a function takes
-an int, the int stands for the same value in each dimension.
+Four functions make it, `standard`, `depthwise`, `pointwise` and `separable`. What they return is the noun of every
+later module: `cost.of(conv)` counts it, `layers.of(conv)` makes torch's layer of it, `loops` and `ops` compute it. Sizes are tuples with one entry per spatial dimension; where a function takes an int, the int stands for the same value
+in each dimension.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,20 +27,17 @@ class SpecError(UserError, ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConvSpec:
-    """The sizes of one convolution in one, two or three spatial dimensions, always consistent.
+class Kernel:
+    """A convolution without an image: all that a layer knows before it is given one.
 
     `pads` holds (before, after) per dimension, because "same" padding of an even kernel is uneven.
-    Prefer `standard`, `depthwise` and `pointwise` below: they take the friendlier forms of each size.
 
     Raises:
-        SpecError: if a size is not a positive int, channels do not divide into the groups, or the
-            kernel does not fit into the padded input.
+        SpecError: if a size is not a positive int, or the channels do not divide into the groups.
     """
 
     in_channels: int
     out_channels: int
-    in_size: tuple[int, ...]
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     pads: tuple[tuple[int, int], ...]
@@ -51,8 +48,10 @@ class ConvSpec:
         # The setter goes round `frozen`: NumPy's own ints would overflow in the products of `cost`.
         for name in ("in_channels", "out_channels", "groups"):
             object.__setattr__(self, name, require_int(name, getattr(self, name)))
-        object.__setattr__(self, "in_size", per_dimension("in_size", self.in_size, None))
-        for name in ("kernel_size", "stride", "dilation"):
+        object.__setattr__(
+            self, "kernel_size", per_dimension("kernel_size", self.kernel_size, None)
+        )
+        for name in ("stride", "dilation"):
             object.__setattr__(self, name, per_dimension(name, getattr(self, name), self.ndim))
         if len(self.pads) != self.ndim:
             raise SpecError(
@@ -67,23 +66,44 @@ class ConvSpec:
                     f"groups={self.groups} does not divide {name}={getattr(self, name)}: "
                     f"each group needs the same whole number of channels"
                 )
-        for size, before_after, span in zip(self.in_size, self.pads, self.kernel_span, strict=True):
-            if span > size + sum(before_after):
-                padded = tuple(n + sum(p) for n, p in zip(self.in_size, self.pads, strict=True))
-                raise SpecError(
-                    f"kernel_size={self.kernel_size} with dilation={self.dilation} spans {self.kernel_span}, "
-                    f"more than the padded input {padded}: expected a smaller kernel or more padding"
-                )
 
     @property
     def ndim(self) -> int:
         """Number of spatial dimensions: 1, 2 or 3."""
-        return len(self.in_size)
+        return len(self.kernel_size)
 
     @property
     def kernel_span(self) -> tuple[int, ...]:
         """Input pixels from the kernel's first tap to its last, dilation included: d (K - 1) + 1."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Shape of the weight in torch's layout: (N, M / groups, *kernel_size)."""
+        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvSpec(Kernel):
+    """A convolution of images of one size, always consistent: a kernel, and `in_size` per dimension.
+
+    Prefer `standard`, `depthwise` and `pointwise` below: they take the friendlier forms of each size.
+
+    Raises:
+        SpecError: as `Kernel`, and if the kernel does not fit into the padded input.
+    """
+
+    in_size: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        Kernel.__post_init__(self)  # super() does not know a class with slots
+        object.__setattr__(self, "in_size", per_dimension("in_size", self.in_size, self.ndim))
+        padded = tuple(n + sum(p) for n, p in zip(self.in_size, self.pads, strict=True))
+        if any(span > n for span, n in zip(self.kernel_span, padded, strict=True)):
+            raise SpecError(
+                f"kernel_size={self.kernel_size} with dilation={self.dilation} spans {self.kernel_span}, "
+                f"more than the padded input {padded}: expected a smaller kernel or more padding"
+            )
 
     @property
     def out_size(self) -> tuple[int, ...]:
@@ -94,11 +114,6 @@ class ConvSpec:
                 self.in_size, self.pads, self.kernel_span, self.stride, strict=True
             )
         )
-
-    @property
-    def weight_shape(self) -> tuple[int, ...]:
-        """Shape of the weight in torch's layout: (N, M / groups, *kernel_size)."""
-        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
 
     def input_shape(self, batch: int = 1) -> tuple[int, ...]:
         """Shape of the input in torch's layout: (batch, M, *in_size)."""
@@ -118,6 +133,14 @@ class SeparableSpec(NamedTuple):
 
     depthwise: ConvSpec
     pointwise: ConvSpec
+
+    def input_shape(self, batch: int = 1) -> tuple[int, ...]:
+        """Shape of what the first half reads: (batch, M, *in_size)."""
+        return self.depthwise.input_shape(batch)
+
+    def output_shape(self, batch: int = 1) -> tuple[int, ...]:
+        """Shape of what the second half writes: (batch, N, *out_size)."""
+        return self.pointwise.output_shape(batch)
 
 
 def standard(
@@ -147,6 +170,10 @@ def standard(
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> conv = standard(3, 256, 8, 5, padding="same")
+    >>> conv.input_shape(batch=2), conv.weight_shape, conv.output_shape(batch=2)
+    ((2, 3, 8, 8), (256, 3, 5, 5), (2, 256, 8, 8))
     """
     in_size = per_dimension("in_size", in_size, None)
     ndim = len(in_size)
@@ -159,7 +186,7 @@ def standard(
         in_size=in_size,
         kernel_size=kernel_size,
         stride=stride,
-        pads=_pads(padding, kernel_size, stride, dilation),
+        pads=pads_of(padding, kernel_size, stride, dilation),
         dilation=dilation,
         groups=groups,
     )
@@ -178,6 +205,9 @@ def depthwise(
     """Specify a depthwise convolution: each input channel gets `multiplier` filters of its own.
 
     Arguments and errors are those of `standard`; the output has multiplier * M channels.
+
+    >>> depthwise(3, 8, 5, multiplier=2).weight_shape
+    (6, 1, 5, 5)
     """
     in_channels = require_int("in_channels", in_channels)
     multiplier = require_int("multiplier", multiplier)
@@ -197,6 +227,9 @@ def pointwise(in_channels: int, out_channels: int, in_size: Size, *, stride: Siz
     """Specify a pointwise convolution: a kernel of one pixel that mixes channels.
 
     Arguments and errors are those of `standard`.
+
+    >>> pointwise(3, 256, 8).weight_shape
+    (256, 3, 1, 1)
     """
     return standard(in_channels, out_channels, in_size, 1, stride=stride)
 
@@ -215,6 +248,10 @@ def separable(
     """Specify a depthwise-separable convolution; stride, padding and dilation belong to its first half.
 
     Arguments and errors are those of `standard` and `depthwise`.
+
+    >>> conv = separable(3, 256, 8, 5, stride=2, padding=2)
+    >>> conv.depthwise.out_size, conv.pointwise.weight_shape
+    ((4, 4), (256, 3, 1, 1))
     """
     first = depthwise(
         in_channels,
@@ -228,62 +265,44 @@ def separable(
     return SeparableSpec(first, pointwise(first.out_channels, out_channels, first.out_size))
 
 
+class Window(TypedDict, total=False):
+    """How a kernel moves over its input: the arguments of `standard` of the same names."""
+
+    stride: Size
+    padding: Padding
+    dilation: Size
+
+
 def of_arrays(
     x: Array,
     weight: Array,
     *,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
     groups: int = 1,
     names: tuple[str, str] = ("x", "weight"),
+    **window: Unpack[Window],
 ) -> ConvSpec:
     """Read the specification of a 2-D convolution off its arrays, and check that they fit together.
 
     Args:
         x: input, shape (B, M, H, W), float32 or float64.
         weight: shape (N, M / groups, K_h, K_w), same dtype as `x`.
-        stride, padding, dilation, groups: as in `standard`.
+        groups: as in `standard`.
         names: what the caller calls the two arrays, for the messages.
+        **window: stride, padding and dilation, as in `standard`.
 
     Raises:
         SpecError: on a wrong type, rank, dtype, an empty array, or channels that do not match.
     """
     check_array(names[0], x, "(batch, in_channels, height, width)")
-    check_array(names[1], weight, "(out_channels, in_channels / groups, height, width)")
-    if x.dtype != weight.dtype:
-        raise SpecError(
-            f"{names[0]} is {x.dtype} and {names[1]} is {weight.dtype}: expected one dtype for both; "
-            f"convert one with .astype"
-        )
-    require_int("groups", groups)
-    in_channels = x.shape[1]
-    if weight.shape[1] * groups != in_channels:
-        raise SpecError(
-            f"{names[1]} of shape {weight.shape} with groups={groups} reads {weight.shape[1] * groups} "
-            f"input channels, but {names[0]} of shape {x.shape} has {in_channels}: "
-            f"expected {names[1]}.shape[1] * groups == {names[0]}.shape[1]"
-        )
-    return standard(
-        in_channels,
-        weight.shape[0],
-        x.shape[2:],
-        weight.shape[2:],
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-    )
+    return _of_weight(x.shape, x.dtype, weight, groups, names, window)
 
 
 def of_depthwise(
     x: Array,
     weight: Array,
     *,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
     names: tuple[str, str] = ("x", "weight"),
+    **window: Unpack[Window],
 ) -> ConvSpec:
     """Read a depthwise specification off its arrays: `weight` has shape (M * multiplier, 1, K_h, K_w).
 
@@ -297,15 +316,7 @@ def of_depthwise(
             f"{names[1]} has shape {weight.shape}: expected ({in_channels} * multiplier, 1, height, width), "
             f"since {names[0]} has {in_channels} channels"
         )
-    return of_arrays(
-        x,
-        weight,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=in_channels,
-        names=names,
-    )
+    return _of_weight(x.shape, x.dtype, weight, in_channels, names, window)
 
 
 def of_pointwise(
@@ -315,38 +326,64 @@ def of_pointwise(
 
     The other arguments and the errors are those of `of_arrays`.
     """
-    spec = of_arrays(x, weight, stride=stride, names=names)
-    if spec.kernel_size != (1, 1):
-        raise SpecError(
-            f"{names[1]} has shape {weight.shape}: expected (out_channels, {x.shape[1]}, 1, 1)"
-        )
-    return spec
+    check_array(names[0], x, "(batch, in_channels, height, width)")
+    return _of_pixel(x.shape, x.dtype, weight, names, {"stride": stride})
 
 
 def of_separable(
-    x: Array,
-    depthwise_weight: Array,
-    pointwise_weight: Array,
-    *,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
+    x: Array, depthwise_weight: Array, pointwise_weight: Array, **window: Unpack[Window]
 ) -> SeparableSpec:
     """Read both halves of a separable specification off the arrays, before anything is computed.
 
     Arguments and errors are those of `of_depthwise` and `of_pointwise`.
     """
-    first = of_depthwise(
-        x,
-        depthwise_weight,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        names=("x", "depthwise_weight"),
-    )
-    middle = np.broadcast_to(np.zeros((), x.dtype), first.output_shape(len(x)))
+    first = of_depthwise(x, depthwise_weight, names=("x", "depthwise_weight"), **window)
     names = ("the depthwise output", "pointwise_weight")
-    return SeparableSpec(first, of_pointwise(middle, pointwise_weight, names=names))
+    second = _of_pixel(first.output_shape(len(x)), x.dtype, pointwise_weight, names, {})
+    return SeparableSpec(first, second)
+
+
+def _of_weight(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    weight: Array,
+    groups: int,
+    names: tuple[str, str],
+    window: Window,
+) -> ConvSpec:
+    """Fit a weight to an input of this shape and dtype, which need not exist yet."""
+    check_array(names[1], weight, "(out_channels, in_channels / groups, height, width)")
+    if dtype != weight.dtype:
+        raise SpecError(
+            f"{names[0]} is {dtype} and {names[1]} is {weight.dtype}: expected one dtype for both; "
+            f"convert one with .astype"
+        )
+    require_int("groups", groups)
+    in_channels = shape[1]
+    if weight.shape[1] * groups != in_channels:
+        raise SpecError(
+            f"{names[1]} of shape {weight.shape} with groups={groups} reads {weight.shape[1] * groups} "
+            f"input channels, but {names[0]} of shape {shape} has {in_channels}: "
+            f"expected {names[1]}.shape[1] * groups == {names[0]}.shape[1]"
+        )
+    return standard(
+        in_channels, weight.shape[0], shape[2:], weight.shape[2:], groups=groups, **window
+    )
+
+
+def _of_pixel(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    weight: Array,
+    names: tuple[str, str],
+    window: Window,
+) -> ConvSpec:
+    conv = _of_weight(shape, dtype, weight, 1, names, window)
+    if conv.kernel_size != (1, 1):
+        raise SpecError(
+            f"{names[1]} has shape {weight.shape}: expected (out_channels, {shape[1]}, 1, 1)"
+        )
+    return conv
 
 
 def check_array(name: str, array: object, layout: str) -> None:
@@ -396,12 +433,13 @@ def positions(size: Sequence[int]) -> int:
     return prod(size)
 
 
-def _pads(
+def pads_of(
     padding: Padding,
     kernel_size: tuple[int, ...],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> tuple[tuple[int, int], ...]:
+    """Return the zeros (before, after) in each dimension that a padding stands for, as in `standard`."""
     if not isinstance(padding, str):
         return tuple((p, p) for p in per_dimension("padding", padding, len(kernel_size), minimum=0))
     if padding == "valid":

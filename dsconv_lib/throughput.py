@@ -13,7 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dsconv_lib.models import Layer
+from dsconv_lib import cost
+from dsconv_lib.networks import Layer
 from dsconv_lib.timing import medians
 from dsconv_lib.train.errors import TrainingError
 from dsconv_lib.train.optimiser import make_optimiser
@@ -82,7 +83,7 @@ def training_bytes(network: Iterable[Layer], element: int = 2) -> int:
         network: the layers.
         element: bytes of one number, 2 for bfloat16.
     """
-    convolutions = [layer.cost() for layer in network if layer.kind != "linear"]
+    convolutions = [cost.of(layer) for layer in network if layer.kind != "linear"]
     return sum(element * (3 * each.reads + 11 * each.writes) for each in convolutions)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from dsconv_lib import loops
-from dsconv_lib.models import Layer, table, total
+from dsconv_lib import cost, loops
+from dsconv_lib.networks import Layer, table
 from dsconv_lib.profile import profile
 
 # Name, value, and how the message begins, with the value in place of {}.
@@ -93,7 +93,7 @@ def check_counts(layers: list[Layer], model: nn.Module, size: tuple[int, ...]) -
     assert norms == [2 * layer.spec.out_channels for layer in layers if layer.norm]
     assert found["params"].sum() == rows["trainable"].sum()
     assert found["params"].sum() == sum(p.numel() for p in model.parameters())
-    assert found["macs"].sum() == total(layers).macs
+    assert found["macs"].sum() == cost.of(layers).macs
     assert rows["layer"].is_unique
 
 

@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dsconv_lib import cost, loops, spec
 from dsconv_lib.cost import Cost
+from dsconv_lib.networks import Layer
 from dsconv_lib.spec import SpecError
 
 CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -34,8 +35,8 @@ def test_the_ratio_is_exact(ndim: int, data: st.DataObject) -> None:
     in_channels, multiplier, batch = (data.draw(counts) for _ in range(3))
     out_channels = data.draw(st.integers(1, 600))
     sizes = (in_channels, out_channels, window.in_size, window.kernel_size)
-    separable = cost.separable(*sizes, multiplier=multiplier, batch=batch, **window.arguments)
-    standard = cost.standard(*sizes, batch=batch, **window.arguments)
+    separable = cost.of(spec.separable(*sizes, multiplier=multiplier, **window.arguments), batch)
+    standard = cost.of(spec.standard(*sizes, **window.arguments), batch)
     ratio = cost.ratio(out_channels, window.kernel_size, multiplier=multiplier)
     assert Fraction(separable.macs, standard.macs) == ratio
     assert Fraction(separable.params, standard.params) == ratio
@@ -73,16 +74,16 @@ def test_a_three_by_three_kernel_saves_less_than_nine_times(out_channels: int) -
 @given(out_channels=st.integers(1, 1000), in_channels=counts)
 def test_a_kernel_of_one_pixel_saves_nothing(out_channels: int, in_channels: int) -> None:
     assert cost.ratio(out_channels, 1) == 1 + Fraction(1, out_channels)
-    separable = cost.separable(in_channels, out_channels, 8, 1)
-    standard = cost.standard(in_channels, out_channels, 8, 1)
+    separable = cost.of(spec.separable(in_channels, out_channels, 8, 1))
+    standard = cost.of(spec.standard(in_channels, out_channels, 8, 1))
     assert separable.macs > standard.macs
     assert separable.params > standard.params
 
 
 @given(kernel_size=st.integers(1, 9), in_channels=counts)
 def test_one_output_channel_costs_more(kernel_size: int, in_channels: int) -> None:
-    separable = cost.separable(in_channels, 1, 9, kernel_size)
-    standard = cost.standard(in_channels, 1, 9, kernel_size)
+    separable = cost.of(spec.separable(in_channels, 1, 9, kernel_size))
+    standard = cost.of(spec.standard(in_channels, 1, 9, kernel_size))
     assert separable.params - standard.params == in_channels
     assert separable.macs > standard.macs
 
@@ -96,8 +97,8 @@ def test_sixteen_weights_against_thirteen() -> None:
 
 @given(kernel_size=st.integers(1, 6), sizes=st.tuples(counts, counts))
 def test_separable_has_more_weights_than_depthwise(kernel_size: int, sizes: Any) -> None:
-    depthwise = cost.depthwise(sizes[0], 8, kernel_size)
-    separable = cost.separable(*sizes, 8, kernel_size)
+    depthwise = cost.of(spec.depthwise(sizes[0], 8, kernel_size))
+    separable = cost.of(spec.separable(*sizes, 8, kernel_size))
     assert separable.params == depthwise.params + sizes[0] * sizes[1]
 
 
@@ -114,8 +115,8 @@ def test_closed_form_trips_and_torch_agree(ndim: int, data: st.DataObject) -> No
     made = spec.standard(*channels, window.in_size, window.kernel_size, **arguments)
     found = cost.of(made, batch)
     assert found.macs == loops.trips(made, batch)
-    assert found == cost.standard(
-        *channels, window.in_size, window.kernel_size, batch=batch, **arguments
+    assert found == cost.of(
+        spec.standard(*channels, window.in_size, window.kernel_size, **arguments), batch
     )
 
     x = torch.empty(batch, channels[0], *window.in_size, device="meta")
@@ -143,25 +144,20 @@ def test_the_four_names_cost_what_their_specs_cost(
     halves = spec.separable(
         m, n, window.in_size, window.kernel_size, multiplier=multiplier, **window.arguments
     )
-    first = cost.depthwise(
-        m,
-        window.in_size,
-        window.kernel_size,
-        multiplier=multiplier,
-        batch=batch,
-        **window.arguments,
+    first = cost.of(
+        spec.depthwise(
+            m, window.in_size, window.kernel_size, multiplier=multiplier, **window.arguments
+        ),
+        batch,
     )
-    second = cost.pointwise(m * multiplier, n, halves.depthwise.out_size, batch=batch)
+    second = cost.of(spec.pointwise(m * multiplier, n, halves.depthwise.out_size), batch)
     assert first == cost.of(halves.depthwise, batch)
     assert second == cost.of(halves.pointwise, batch)
-    assert first + second == cost.separable(
-        m,
-        n,
-        window.in_size,
-        window.kernel_size,
-        multiplier=multiplier,
-        batch=batch,
-        **window.arguments,
+    assert first + second == cost.of(
+        spec.separable(
+            m, n, window.in_size, window.kernel_size, multiplier=multiplier, **window.arguments
+        ),
+        batch,
     )
     positions, taps = batch * prod(halves.depthwise.out_size), prod(window.kernel_size)
     assert first.macs == multiplier * m * taps * positions
@@ -172,7 +168,7 @@ def test_the_four_names_cost_what_their_specs_cost(
 
 
 def test_strided_pointwise() -> None:
-    assert cost.pointwise(4, 8, (9, 7), stride=(2, 3)).macs == 4 * 8 * 5 * 3
+    assert cost.of(spec.pointwise(4, 8, (9, 7), stride=(2, 3))).macs == 4 * 8 * 5 * 3
 
 
 def test_costs_add_up_field_by_field() -> None:
@@ -182,6 +178,17 @@ def test_costs_add_up_field_by_field() -> None:
     assert added == Cost(macs=6, params=80, reads=1000, writes=12_000)
     assert added.flops == 12
     assert added.bytes(1) == 13_080
+
+
+def test_a_list_costs_what_its_parts_cost() -> None:
+    first, second = spec.separable(3, 8, 9, 3, stride=2)
+    both = cost.of(first, 2) + cost.of(second, 2)
+    assert cost.of([first, second], 2) == cost.of(iter([first, second]), 2) == both
+    assert cost.of([first, [second]], 2) == both, "a network of branches"
+    layers = [Layer("a", "depthwise", first), Layer("b", "pointwise", second, bias=True)]
+    assert cost.of(layers, 2) == both
+    assert cost.of(layers[1]) == cost.of(second), "a bias counts only where asked for"
+    assert cost.of([]) == Cost(macs=0, params=0, reads=0, writes=0)
 
 
 def test_a_bias_is_one_parameter_per_output_channel_and_no_mac() -> None:
@@ -195,10 +202,10 @@ def test_a_bias_is_one_parameter_per_output_channel_and_no_mac() -> None:
 
 
 def test_the_worked_example() -> None:
-    standard = cost.standard(3, 256, 8, 5, padding="same")
-    depthwise = cost.depthwise(3, 8, 5, padding="same")
-    pointwise = cost.pointwise(3, 256, 8)
-    separable = cost.separable(3, 256, 8, 5, padding="same")
+    standard = cost.of(spec.standard(3, 256, 8, 5, padding="same"))
+    depthwise = cost.of(spec.depthwise(3, 8, 5, padding="same"))
+    pointwise = cost.of(spec.pointwise(3, 256, 8))
+    separable = cost.of(spec.separable(3, 256, 8, 5, padding="same"))
     assert standard.macs == 1_228_800
     assert depthwise.macs == 4_800
     assert pointwise.macs == 49_152
@@ -208,22 +215,22 @@ def test_the_worked_example() -> None:
 
 
 def test_the_worked_example_without_padding() -> None:
-    assert cost.standard(3, 256, 8, 5).macs == 307_200
-    assert cost.separable(3, 256, 8, 5).macs == 13_488
+    assert cost.of(spec.standard(3, 256, 8, 5)).macs == 307_200
+    assert cost.of(spec.separable(3, 256, 8, 5)).macs == 13_488
 
 
 def test_three_filters_of_three_by_three() -> None:
-    assert cost.depthwise(3, 8, 3, padding=1).macs == 1_728
-    assert cost.depthwise(3, 8, 3).macs == 972
-    assert cost.depthwise(3, 8, 3).params == 27
+    assert cost.of(spec.depthwise(3, 8, 3, padding=1)).macs == 1_728
+    assert cost.of(spec.depthwise(3, 8, 3)).macs == 972
+    assert cost.of(spec.depthwise(3, 8, 3)).params == 27
 
 
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (cost.depthwise(512, 14, 3, padding=1), 2.2),
-        (cost.pointwise(512, 512, 14), 55.5),
-        (cost.standard(512, 512, 14, 3, padding=1), 90.3),
+        (cost.of(spec.depthwise(512, 14, 3, padding=1)), 2.2),
+        (cost.of(spec.pointwise(512, 512, 14)), 55.5),
+        (cost.of(spec.standard(512, 512, 14, 3, padding=1)), 90.3),
     ],
     ids=["depthwise", "pointwise", "standard"],
 )
@@ -233,14 +240,14 @@ def test_arithmetic_intensity_at_512_channels(found: Cost, expected: float) -> N
 
 def test_one_layer_of_the_mobilenets_paper() -> None:
     """Table 3: millions of multiply-adds and of weights, as printed."""
-    standard = cost.standard(512, 512, 14, 3, padding=1)
+    standard = cost.of(spec.standard(512, 512, 14, 3, padding=1))
     assert (round(standard.macs / 1e6), round(standard.params / 1e6, 2)) == (462, 2.36)
     for channels, side, macs, params in (
         (512, 14, 52.3, 0.27),
         (384, 14, 29.6, 0.15),
         (384, 10, 15.1, 0.15),
     ):
-        separable = cost.separable(channels, channels, side, 3, padding=1)
+        separable = cost.of(spec.separable(channels, channels, side, 3, padding=1))
         assert round(separable.macs / 1e6, 1) == macs
         assert round(separable.params / 1e6, 2) == params
 
@@ -253,12 +260,11 @@ def test_one_layer_of_the_mobilenets_paper() -> None:
     "call",
     [
         lambda batch: cost.of(spec.standard(3, 4, 8, 3), batch),
-        lambda batch: cost.standard(3, 4, 8, 3, batch=batch),
-        lambda batch: cost.depthwise(3, 8, 3, batch=batch),
-        lambda batch: cost.pointwise(3, 4, 8, batch=batch),
-        lambda batch: cost.separable(3, 4, 8, 3, batch=batch),
+        lambda batch: cost.of(spec.depthwise(3, 8, 3), batch),
+        lambda batch: cost.of(spec.pointwise(3, 4, 8), batch),
+        lambda batch: cost.of(spec.separable(3, 4, 8, 3), batch),
     ],
-    ids=["of", "standard", "depthwise", "pointwise", "separable"],
+    ids=["standard", "depthwise", "pointwise", "separable"],
 )
 def test_a_batch_is_a_count(call: Any, batch: Any) -> None:
     with pytest.raises(SpecError, match=f"batch={batch!r}: expected a positive integer"):
@@ -274,11 +280,23 @@ def test_a_batch_is_a_count(call: Any, batch: Any) -> None:
         (lambda: cost.ratio(8, (3, -1)), r"kernel_size=\(3, -1\): expected a positive integer"),
         (lambda: cost.ratio(8, ()), r"kernel_size=\(\): expected 1 to 3 integers"),
         (lambda: cost.ratio(8, 3, multiplier=0), "multiplier=0: expected a positive integer"),
-        (lambda: cost.standard(3, 4, 8, 9), r"kernel_size=\(9, 9\).*expected a smaller kernel"),
-        (lambda: cost.depthwise(3, 8, 3, stride=0), "stride=0: expected a positive integer"),
-        (lambda: cost.pointwise(3, 0, 8), "out_channels=0: expected a positive integer"),
-        (lambda: cost.separable(3, 4, 8, 3, padding="full"), "padding='full': expected 'same'"),
-        (lambda: cost.standard(3, 4, 8, 3, groups=2), "groups=2 does not divide in_channels=3"),
+        (
+            lambda: cost.of(spec.standard(3, 4, 8, 9)),
+            r"kernel_size=\(9, 9\).*expected a smaller kernel",
+        ),
+        (
+            lambda: cost.of(spec.depthwise(3, 8, 3, stride=0)),
+            "stride=0: expected a positive integer",
+        ),
+        (lambda: cost.of(spec.pointwise(3, 0, 8)), "out_channels=0: expected a positive integer"),
+        (
+            lambda: cost.of(spec.separable(3, 4, 8, 3, padding="full")),
+            "padding='full': expected 'same'",
+        ),
+        (
+            lambda: cost.of(spec.standard(3, 4, 8, 3, groups=2)),
+            "groups=2 does not divide in_channels=3",
+        ),
     ],
 )
 def test_bad_arguments(call: Any, expected: str) -> None:
@@ -286,7 +304,13 @@ def test_bad_arguments(call: Any, expected: str) -> None:
     assert re.match(expected, message), message
 
 
+@pytest.mark.parametrize("what", [3, None, "standard", ["standard"], {"macs": 1}, torch.nn.ReLU()])
+def test_what_is_no_convolution(what: Any) -> None:
+    message = message_of(lambda: cost.of(what), SpecError)
+    assert "expected a convolution made by spec.standard" in message
+
+
 def test_numpy_counts_do_not_overflow() -> None:
     big = np.int32(100_000)
-    assert cost.standard(big, big, 8, 3).macs == 100_000**2 * 9 * 36
-    assert cost.standard(3, 4, 8, 3, batch=np.int8(100)).macs == 100 * 3 * 4 * 9 * 36
+    assert cost.of(spec.standard(big, big, 8, 3)).macs == 100_000**2 * 9 * 36
+    assert cost.of(spec.standard(3, 4, 8, 3), np.int8(100)).macs == 100 * 3 * 4 * 9 * 36

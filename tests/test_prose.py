@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from dsconv_lib import cost, ops
+from dsconv_lib import cost, ops, spec
 from dsconv_lib.cli import app
 from dsconv_lib.exercise import load
-from dsconv_lib.models import mobilenet_v1_layers, total
+from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.release import notebooks
 
 ROOT = Path(__file__).parents[1]
@@ -28,14 +28,17 @@ def rows(first_cell: str) -> list[list[str]]:
 def test_the_worked_example_and_the_network(page):
     text = (ROOT / page).read_text(encoding="utf-8").replace(",", "")
     worked = {"in_size": 8, "kernel_size": 5, "padding": "same"}
-    assert str(cost.standard(3, 256, **worked).macs) in text
-    assert str(cost.separable(3, 256, **worked).macs) in text
-    assert str(total(mobilenet_v1_layers()).macs) in text
+    assert str(cost.of(spec.standard(3, 256, **worked)).macs) in text
+    assert str(cost.of(spec.separable(3, 256, **worked)).macs) in text
+    assert str(cost.of(mobilenet_v1_layers()).macs) in text
 
 
 def test_the_front_page_adds_up():
     text = (ROOT / "intro.md").read_text(encoding="utf-8")
-    first, second = cost.depthwise(3, 8, 5, padding="same"), cost.pointwise(3, 256, 8)
+    first, second = (
+        cost.of(spec.depthwise(3, 8, 5, padding="same")),
+        cost.of(spec.pointwise(3, 256, 8)),
+    )
     assert f"{first.macs:,} + {second.macs:,} = {first.macs + second.macs:,}" in text
     assert f"{sum(layer.trainable for layer in mobilenet_v1_layers()):,}" in text
 
@@ -43,10 +46,10 @@ def test_the_front_page_adds_up():
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ("depthwise", cost.depthwise(512, 14, 3, padding=1)),
-        ("pointwise, 512 to 512", cost.pointwise(512, 512, 14)),
-        ("separable", cost.separable(512, 512, 14, 3, padding=1)),
-        ("standard, 512 to 512", cost.standard(512, 512, 14, 3, padding=1)),
+        ("depthwise", cost.of(spec.depthwise(512, 14, 3, padding=1))),
+        ("pointwise, 512 to 512", cost.of(spec.pointwise(512, 512, 14))),
+        ("separable", cost.of(spec.separable(512, 512, 14, 3, padding=1))),
+        ("standard, 512 to 512", cost.of(spec.standard(512, 512, 14, 3, padding=1))),
     ],
 )
 def test_bytes_and_intensity(row, expected):
@@ -56,7 +59,7 @@ def test_bytes_and_intensity(row, expected):
 
 def test_what_the_conventions_change():
     layers = mobilenet_v1_layers()
-    weights, trainable = total(layers).params, sum(layer.trainable for layer in layers)
+    weights, trainable = cost.of(layers).params, sum(layer.trainable for layer in layers)
     normalised = sum(layer.spec.out_channels for layer in layers if layer.norm)
     inside = 0
     for layer in layers:
@@ -64,7 +67,14 @@ def test_what_the_conventions_change():
         ones = np.ones((1, 1, *spec.in_size)), np.ones((1, 1, *spec.kernel_size))
         taps = ops.standard(*ones, stride=spec.stride, padding=spec.pads[0][0]).sum()
         inside += int(taps) * spec.weight_shape[0] * spec.weight_shape[1]
-    for number in (total(layers).macs, inside, weights, trainable, normalised, trainable - weights):
+    for number in (
+        cost.of(layers).macs,
+        inside,
+        weights,
+        trainable,
+        normalised,
+        trainable - weights,
+    ):
         assert f"{number:,}" in NOTATION
 
 

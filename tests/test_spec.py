@@ -404,7 +404,7 @@ DIRECT = {
         ("in_channels", 0, "in_channels=0: expected a positive integer"),
         ("groups", 4, "groups=4 does not divide out_channels=6"),
         ("in_size", (7, 0), r"in_size=\(7, 0\): expected a positive integer in each place"),
-        ("in_size", (7,), r"kernel_size=\(3, 3\): expected an integer or 1 integers"),
+        ("in_size", (7,), r"in_size=\(7,\): expected an integer or 2 integers"),
         ("kernel_size", (3, 0), r"kernel_size=\(3, 0\): expected a positive integer in each"),
         ("stride", (0, 1), r"stride=\(0, 1\): expected a positive integer in each place"),
         ("stride", (1,), r"stride=\(1,\): expected an integer or 2 integers"),

@@ -9,7 +9,7 @@ from string import Template
 
 from chromium import browser
 
-from dsconv_lib import cost
+from dsconv_lib import cost, spec
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 WIDTH, HEIGHT = 1200, 630
@@ -43,9 +43,9 @@ PAGE = Template("""\
 
 def draw(file: Path) -> None:
     """Write the card into ``file``: the title, and the worked example of the front page as bars."""
-    standard = cost.standard(3, 256, in_size=8, kernel_size=5, padding="same").macs
-    depthwise = cost.depthwise(3, in_size=8, kernel_size=5, padding="same").macs
-    pointwise = cost.pointwise(3, 256, in_size=8).macs
+    standard = cost.of(spec.standard(3, 256, 8, 5, padding="same")).macs
+    depthwise = cost.of(spec.depthwise(3, 8, 5, padding="same")).macs
+    pointwise = cost.of(spec.pointwise(3, 256, 8)).macs
     page = PAGE.substitute(
         width=WIDTH,
         height=HEIGHT,

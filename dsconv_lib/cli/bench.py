@@ -8,7 +8,7 @@ import torch
 import typer
 from rich.table import Table
 
-from dsconv_lib import cost, layers, timing
+from dsconv_lib import cost, layers, spec, timing
 from dsconv_lib.cli.console import Device, one_line_errors, open_console
 from dsconv_lib.machine import describe
 from dsconv_lib.train import pick_device
@@ -72,8 +72,9 @@ def _bench(
         return tensor.to(place, memory_format=torch.channels_last)
 
     x = last(torch.randn(batch, in_channels, size, size))
-    standard = last(layers.standard(in_channels, out_channels, 3, padding=1))
-    separable = last(layers.separable(in_channels, out_channels, 3, padding=1))
+    sizes = (in_channels, out_channels, size, 3)
+    standard = last(layers.of(spec.standard(*sizes, padding=1)))
+    separable = last(layers.of(spec.separable(*sizes, padding=1)))
     depthwise, pointwise = separable
     with torch.no_grad():
         return timing.medians(

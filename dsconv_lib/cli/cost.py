@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from dsconv_lib import cost
 from dsconv_lib.cli.console import one_line_errors, open_console
-from dsconv_lib.models import (
+from dsconv_lib.networks import (
     Layer,
     alexnet_layers,
     googlenet_layers,
@@ -20,11 +21,10 @@ from dsconv_lib.models import (
     mobilenet_v1_layers,
     squeezenet_layers,
     table,
-    total,
     vgg16_layers,
     xception_layers,
 )
-from dsconv_lib.models.mobilenet_v1 import Stem
+from dsconv_lib.networks.mobilenet_v1 import Stem
 from dsconv_lib.spec import SpecError
 
 CONVENTION = (
@@ -83,7 +83,7 @@ def cost_command(
     if plot is not None:
         _plot(network, plot)
     rows = table(network)
-    macs = total(network).macs
+    macs = cost.of(network).macs
     height, width = network[0].spec.in_size
     title = [model, f"alpha {alpha or 1:g}"] if "alpha" in taken else [model]
     shown = Table(

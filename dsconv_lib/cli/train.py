@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dsconv_lib import cost
 from dsconv_lib.cli.console import Device, one_line_errors, open_console
 from dsconv_lib.data import load
-from dsconv_lib.models import mobilenet_v1_layers, total
+from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.train import (
     CHECKPOINT,
     METRICS,
@@ -166,7 +167,7 @@ def train_command(
 
     rows |= {
         "parameters": f"{sum(layer.trainable for layer in network):,}",
-        "MACs": f"{total(network).macs:,} for one image",
+        "MACs": f"{cost.of(network).macs:,} for one image",
         "time": f"{perf_counter() - started:,.1f} s",
         "checkpoint": str(folder / CHECKPOINT),
         "metrics": str(folder / METRICS),

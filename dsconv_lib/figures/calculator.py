@@ -12,7 +12,7 @@ from dsconv_lib.figures.interactive import InteractiveFigure, module
 class Calculator(InteractiveFigure):
     """Multiplications, weights and bytes of the four operations, by the conventions of `cost`.
 
-    The values are those of `cost.separable`; `padding` is "same" or a number of zeros. It begins with 8x8 pixels of 3
+    The values are those of `spec.separable`; `padding` is "same" or a number of zeros. It begins with 8x8 pixels of 3
     channels, a 5x5 kernel and 256 outputs.
 
     Raises:
@@ -33,10 +33,9 @@ class Calculator(InteractiveFigure):
     def sentence(self) -> str:
         """MACs of the standard layer, of both halves of the separable one, and how they compare."""
         sizes = self.values()
-        halves = specs.separable(**sizes)
-        first, second = cost.of(halves.depthwise).macs, cost.of(halves.pointwise).macs
+        first, second = (cost.of(half).macs for half in specs.separable(**sizes))
         del sizes["multiplier"]
-        standard, separable = cost.standard(**sizes).macs, first + second
+        standard, separable = cost.of(specs.standard(**sizes)).macs, first + second
         if standard == separable:
             compared = "exactly as many"
         elif standard > separable:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from traitlets import Enum, Float, Int, Unicode
 
+from dsconv_lib import cost
 from dsconv_lib.figures.interactive import InteractiveFigure, module
-from dsconv_lib.models import mobilenet_v1_layers, total
-from dsconv_lib.models.table import Layer
+from dsconv_lib.networks import Layer, mobilenet_v1_layers
 
 UNITS = {"macs": "MACs", "params": "weights", "bytes": "bytes"}
 VERBS = {"macs": ("make", "makes"), "params": ("hold", "holds"), "bytes": ("move", "moves")}
@@ -33,11 +33,11 @@ class Levels(InteractiveFigure):
         layer = next(layer for layer in layers if layer.name == self.layer)
         whole, count = self._count(layers), self._count([layer])
         kind = self._count([other for other in layers if other.kind == layer.kind])
-        cost = layer.cost()
+        own = cost.of(layer)
         parts, what = {
-            "macs": (cost.writes, "output numbers"),
+            "macs": (own.writes, "output numbers"),
             "params": (layer.spec.out_channels, "output channels"),
-            "bytes": (cost.reads + cost.params + cost.writes, "numbers"),
+            "bytes": (own.reads + own.params + own.writes, "numbers"),
         }[self.measure]
         make, makes = VERBS[self.measure]
         block, _, half = layer.name.partition(".")
@@ -49,5 +49,5 @@ class Levels(InteractiveFigure):
         )
 
     def _count(self, layers: list[Layer]) -> int:
-        cost = total(layers)
-        return {"macs": cost.macs, "params": cost.params, "bytes": cost.bytes()}[self.measure]
+        whole = cost.of(layers)
+        return {"macs": whole.macs, "params": whole.params, "bytes": whole.bytes()}[self.measure]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from dsconv_lib import cost
 from dsconv_lib.figures.style import COLOURS, INK, WIDTH
-
-if TYPE_CHECKING:
-    from dsconv_lib.models import Layer
+from dsconv_lib.networks import Layer
 
 Quantity = Literal["macs", "params"]
 
@@ -34,7 +33,7 @@ def draw_layers(layers: Sequence[Layer], quantity: Quantity = "macs") -> Figure:
         raise ValueError("layers is empty: expected at least one layer")
     if quantity not in ("macs", "params"):
         raise ValueError(f"quantity={quantity!r}: expected 'macs' or 'params'")
-    values = [getattr(layer.cost(), quantity) for layer in layers]
+    values = [getattr(cost.of(layer), quantity) for layer in layers]
     colours = [COLOURS.get(layer.kind, CLASSIFIER) for layer in layers]
     rows = range(len(layers))
     figure, axes = plt.subplots(figsize=(WIDTH, 0.3 + ROW * len(layers)))

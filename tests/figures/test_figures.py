@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from dsconv_lib import cost
+from dsconv_lib import cost, spec
 from dsconv_lib.figures import (
     COLOURS,
     draw_images,
@@ -46,8 +46,11 @@ def test_a_window_shows_every_number_and_frames_the_right_ones():
 
 
 def test_bars_are_as_long_as_their_macs():
-    standard, first = cost.standard(3, 256, 8, 5, padding=2), cost.depthwise(3, 8, 5, padding=2)
-    second = cost.pointwise(3, 256, 8)
+    standard, first = (
+        cost.of(spec.standard(3, 256, 8, 5, padding=2)),
+        cost.of(spec.depthwise(3, 8, 5, padding=2)),
+    )
+    second = cost.of(spec.pointwise(3, 256, 8))
     (axes,) = draw_macs(standard, first, second).axes
     lengths = [bar.get_width() for bar in axes.patches]
     assert lengths == [standard.macs, first.macs, second.macs]

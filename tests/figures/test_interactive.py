@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 
-from dsconv_lib import cost
+from dsconv_lib import cost, spec
 from dsconv_lib.figures.calculator import Calculator
 from dsconv_lib.figures.levels import Levels
 from dsconv_lib.figures.window import SlidingWindow
@@ -81,10 +81,10 @@ def test_where_nothing_is_saved(values, end):
 def test_the_sentence_has_the_library_s_numbers(multiplier, **sizes):
     sizes |= {"padding": 5}
     sentence = Calculator(multiplier=multiplier, **sizes).sentence
-    both = cost.separable(multiplier=multiplier, **sizes).macs
+    both = cost.of(spec.separable(multiplier=multiplier, **sizes)).macs
     window = {k: v for k, v in sizes.items() if k != "out_channels"}
-    first = cost.depthwise(multiplier=multiplier, **window).macs
-    assert f"Standard: {cost.standard(**sizes).macs:,} MACs." in sentence
+    first = cost.of(spec.depthwise(multiplier=multiplier, **window)).macs
+    assert f"Standard: {cost.of(spec.standard(**sizes)).macs:,} MACs." in sentence
     assert f"Separable: {first:,} + {both - first:,} = {both:,} MACs," in sentence
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 from matplotlib.colors import to_hex
 
+from dsconv_lib import cost
 from dsconv_lib.figures import COLOURS, draw_layers
-from dsconv_lib.models import mobilenet_v1_layers
+from dsconv_lib.networks import mobilenet_v1_layers
 
 
 @pytest.mark.parametrize("quantity", ["macs", "params"])
 @pytest.mark.parametrize("separable", [True, False])
 def test_each_layer_has_a_bar_of_its_own_value_and_colour(quantity, separable):
     layers = mobilenet_v1_layers(0.5, 64, separable=separable)
-    values = [getattr(layer.cost(), quantity) for layer in layers]
+    values = [getattr(cost.of(layer), quantity) for layer in layers]
     operations = {colour.lower() for colour in COLOURS.values()}
     (axes,) = draw_layers(layers, quantity).axes
     assert [bar.get_width() for bar in axes.patches] == values

@@ -12,13 +12,13 @@ from networks import Branches, check_counts, on_meta
 from strategies import message_of
 from torch import nn
 
-from dsconv_lib.models import (
+from dsconv_lib import cost
+from dsconv_lib.networks import (
     Layer,
     alexnet_layers,
     googlenet_layers,
     inception_v3_layers,
     squeezenet_layers,
-    total,
 )
 from dsconv_lib.spec import SpecError
 
@@ -207,7 +207,7 @@ def test_other_resolutions_of_alexnet(size: tuple[int, int], pixels: int) -> Non
 )
 def test_totals(layers: list[Layer], count: int, macs: int, trainable: int) -> None:
     assert len(layers) == count
-    assert total(layers).macs == macs
+    assert cost.of(layers).macs == macs
     assert sum(layer.trainable for layer in layers) == trainable
 
 
@@ -220,7 +220,7 @@ def test_alexnet_by_hand() -> None:
         13**2 * 3**2 * 192 * 256,
     ]
     linear = [6**2 * 256 * 4096, 4096 * 4096, 4096 * 1000]
-    assert [layer.cost().macs for layer in alexnet_layers()] == [*convolutions, *linear]
+    assert [cost.of(layer).macs for layer in alexnet_layers()] == [*convolutions, *linear]
 
 
 def test_squeezenet_by_hand() -> None:
@@ -233,7 +233,7 @@ def test_squeezenet_by_hand() -> None:
     ]:
         macs += side**2 * squeeze * (m + 4 * squeeze + 9 * 4 * squeeze)
         m = 8 * squeeze
-    assert total(squeezenet_layers()).macs == macs + 13**2 * 512 * 1000
+    assert cost.of(squeezenet_layers()).macs == macs + 13**2 * 512 * 1000
 
 
 def test_googlenet_by_hand() -> None:
@@ -249,7 +249,7 @@ def test_googlenet_by_hand() -> None:
         read_the_input = m * (one + reduce3 + reduce5 + pool)
         macs += side**2 * (read_the_input + 9 * reduce3 * n3 + 25 * reduce5 * n5)
         m = one + n3 + n5 + pool
-    assert total(googlenet_layers()).macs == macs + 1024 * 1000
+    assert cost.of(googlenet_layers()).macs == macs + 1024 * 1000
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_googlenet_by_hand() -> None:
 def test_the_operations_that_the_paper_of_googlenet_prints(module: str, millions: int) -> None:
     """Column ops of Table 1, in the rows where it follows from the row's own channels."""
     macs = [
-        layer.cost().macs for layer in googlenet_layers() if layer.name.startswith(f"{module}.")
+        cost.of(layer).macs for layer in googlenet_layers() if layer.name.startswith(f"{module}.")
     ]
     assert millions in (sum(macs) // 10**6, round(sum(macs) / 1e6))
 

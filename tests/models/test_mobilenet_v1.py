@@ -16,7 +16,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dsconv_lib import cost, loops, spec
-from dsconv_lib.models import Layer, MobileNetV1, mobilenet_v1_layers, table, total
+from dsconv_lib.models import MobileNetV1
+from dsconv_lib.networks import Layer, mobilenet_v1_layers, table
 from dsconv_lib.profile import profile
 from dsconv_lib.spec import SpecError
 
@@ -63,7 +64,7 @@ def check_one_story(layers: list[Layer], model: MobileNetV1, size: tuple[int, ..
     assert norms == [2 * layer.spec.out_channels for layer in layers if layer.norm]
     assert found["params"].sum() == rows["trainable"].sum()
     assert found["params"].sum() == sum(p.numel() for p in model.parameters())
-    assert found["macs"].sum() == total(layers).macs
+    assert found["macs"].sum() == cost.of(layers).macs
     for before, after in pairwise(layers[:-1]):
         assert before.spec.out_channels == after.spec.in_channels
         assert before.spec.out_size == after.spec.in_size
@@ -78,7 +79,7 @@ def test_all_sixteen(alpha: float, resolution: int) -> None:
     layers = mobilenet_v1_layers(alpha, resolution)
     check_one_story(layers, on_meta(lambda: MobileNetV1(alpha)), (3, resolution, resolution))
     trainable = sum(layer.trainable for layer in layers)
-    assert (total(layers).macs, trainable) == by_hand(alpha, resolution)
+    assert (cost.of(layers).macs, trainable) == by_hand(alpha, resolution)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_a_real_forward_pass_counts_the_same() -> None:
 def test_the_network_of_the_paper() -> None:
     layers = mobilenet_v1_layers()
     assert len(layers) == 28
-    assert total(layers).macs == 568_740_352
+    assert cost.of(layers).macs == 568_740_352
     assert sum(layer.trainable for layer in layers) == 4_231_976
     assert sum(p.numel() for p in on_meta(MobileNetV1).parameters()) == 4_231_976
 
@@ -114,8 +115,8 @@ def test_the_twin() -> None:
     layers = mobilenet_v1_layers(separable=False)
     assert len(layers) == 15
     assert {layer.kind for layer in layers} == {"standard", "linear"}
-    assert total(layers).macs == 4_867_293_184
-    assert total(layers).params == 29_281_120
+    assert cost.of(layers).macs == 4_867_293_184
+    assert cost.of(layers).params == 29_281_120
 
 
 def test_the_counter_of_torch_agrees() -> None:
@@ -126,7 +127,7 @@ def test_the_counter_of_torch_agrees() -> None:
 
 def test_costs_scale_with_the_batch() -> None:
     layers = mobilenet_v1_layers(0.25, 128)
-    one, three = total(layers), total(layers, batch=3)
+    one, three = cost.of(layers), cost.of(layers, 3)
     assert three.macs == 3 * one.macs
     assert three.writes == 3 * one.writes
     assert three.params == one.params
@@ -150,7 +151,7 @@ def test_millions_as_the_paper_prints_them(
     alpha: float, resolution: int, shallow: bool, macs: int, params: float
 ) -> None:
     layers = mobilenet_v1_layers(alpha, resolution, shallow=shallow)
-    found = total(layers).macs / 1e6
+    found = cost.of(layers).macs / 1e6
     assert macs in (int(found), round(found)), "the paper rounds some and cuts others"
     assert round(sum(layer.trainable for layer in layers) / 1e6, 1) == params
 
@@ -355,9 +356,9 @@ def test_a_layer_adds_bias_and_normalisation_only_to_what_is_trainable() -> None
         (True, True, 24),
     ):
         layer = Layer("any", "standard", made, bias=bias, norm=norm)
-        assert layer.cost() == cost.of(made)
+        assert cost.of(layer) == cost.of(made)
         assert layer.trainable == 216 + extra
-    assert Layer("any", "standard", made).cost(batch=2) == cost.of(made, 2)
+    assert cost.of(Layer("any", "standard", made), 2) == cost.of(made, 2)
 
 
 # --- what is refused -------------------------------------------------------------------------

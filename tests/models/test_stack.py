@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import message_of
 from torch.nn import functional as F
 
-from dsconv_lib.models.stack import Stack, scaled
+from dsconv_lib.networks.stack import Stack, scaled
 from dsconv_lib.spec import SpecError
 
 

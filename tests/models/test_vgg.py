@@ -13,7 +13,9 @@ from strategies import message_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsconv_lib.models import VGG16, total, vgg16_layers
+from dsconv_lib import cost
+from dsconv_lib.models import VGG16
+from dsconv_lib.networks import vgg16_layers
 from dsconv_lib.spec import SpecError
 
 PAPER = [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
@@ -47,7 +49,7 @@ def test_counts(form: Any, alpha: float, side: int) -> None:
     check_counts(layers, model, (3, side, side))
     check_names(layers, model, (3, side, side))
     trainable = sum(layer.trainable for layer in layers)
-    assert (total(layers).macs, trainable) == by_hand(form, alpha, side)
+    assert (cost.of(layers).macs, trainable) == by_hand(form, alpha, side)
 
 
 def test_a_real_forward_pass_counts_the_same() -> None:
@@ -56,8 +58,8 @@ def test_a_real_forward_pass_counts_the_same() -> None:
 
 def test_the_network_of_the_paper() -> None:
     layers = vgg16_layers()
-    assert total(layers).macs == 15_470_264_320
-    assert total(layers[:-3]).macs == 15_346_630_656  # without the linear layers
+    assert cost.of(layers).macs == 15_470_264_320
+    assert cost.of(layers[:-3]).macs == 15_346_630_656  # without the linear layers
     assert sum(layer.trainable for layer in layers) == 138_357_544
     assert [layer.spec.out_channels for layer in layers] == [*PAPER, 4096, 4096, 1000]
     sides = [*(224,) * 2, *(112,) * 2, *(56,) * 3, *(28,) * 3, *(14,) * 3]
@@ -68,7 +70,7 @@ def test_the_network_of_the_paper() -> None:
 
 def test_the_form_for_small_images() -> None:
     layers = vgg16_layers(resolution=32, num_classes=10, form="small")
-    assert total(layers).macs == 313_201_664
+    assert cost.of(layers).macs == 313_201_664
     assert sum(layer.trainable for layer in layers) == 14_724_042
     assert len(layers) == 14
     assert all(layer.norm and not layer.bias for layer in layers[:-1])

@@ -12,8 +12,10 @@ from strategies import message_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dsconv_lib.models import Xception, total, xception_layers
+from dsconv_lib import cost
+from dsconv_lib.models import Xception
 from dsconv_lib.models.xception import XceptionBlock
+from dsconv_lib.networks import xception_layers
 from dsconv_lib.spec import SpecError
 
 
@@ -65,7 +67,7 @@ def test_counts(alpha: float, side: int) -> None:
     check_counts(layers, model, (3, side, side))
     check_names(layers, model, (3, side, side))
     trainable = sum(layer.trainable for layer in layers)
-    assert (total(layers).macs, trainable) == by_hand(alpha, side)
+    assert (cost.of(layers).macs, trainable) == by_hand(alpha, side)
 
 
 def test_a_real_forward_pass_counts_the_same() -> None:
@@ -74,7 +76,7 @@ def test_a_real_forward_pass_counts_the_same() -> None:
 
 def test_the_network_of_the_paper() -> None:
     layers = xception_layers()
-    assert total(layers).macs == 8_357_403_496
+    assert cost.of(layers).macs == 8_357_403_496
     assert sum(layer.trainable for layer in layers) == 22_855_952
     kinds = [layer.kind for layer in layers]
     assert [kinds.count(kind) for kind in ("standard", "depthwise", "linear")] == [2, 34, 1]

@@ -50,9 +50,14 @@ def expected(values):
     """The library's four costs, as rows of MACs, weights and bytes."""
     sizes = dict(values)
     halves = spec.separable(**sizes)
-    both = cost.separable(**sizes)
+    both = cost.of(spec.separable(**sizes))
     del sizes["multiplier"]
-    rows = [cost.standard(**sizes), cost.of(halves.depthwise), cost.of(halves.pointwise), both]
+    rows = [
+        cost.of(spec.standard(**sizes)),
+        cost.of(halves.depthwise),
+        cost.of(halves.pointwise),
+        both,
+    ]
     return [[row.macs, row.params, row.bytes()] for row in rows]
 
 

@@ -9,8 +9,9 @@ from math import prod
 import pytest
 from traitlets import TraitError
 
+from dsconv_lib import cost
 from dsconv_lib.figures.levels import UNITS, Levels
-from dsconv_lib.models import mobilenet_v1_layers, total
+from dsconv_lib.networks import mobilenet_v1_layers
 
 NAMES = [layer.name for layer in mobilenet_v1_layers()]
 PUBLISHED = list(itertools.product([1.0, 0.75, 0.5, 0.25], [224, 192, 160, 128]))
@@ -22,8 +23,8 @@ def figure():
     return Levels()
 
 
-def count(cost, measure):
-    return {"macs": cost.macs, "params": cost.params, "bytes": cost.bytes()}[measure]
+def count(own, measure):
+    return {"macs": own.macs, "params": own.params, "bytes": own.bytes()}[measure]
 
 
 def settings():
@@ -67,7 +68,7 @@ def test_the_module_counts_as_the_library_does(page):
     for model, shown in zip(models, found, strict=True):
         layers, twins = network(*model)
         for layer, twin, one in zip(layers, twins, shown, strict=True):
-            spec, cost = layer.spec, layer.cost()
+            spec, own = layer.spec, cost.of(layer)
             assert {
                 "name": layer.name,
                 "kind": layer.kind,
@@ -78,15 +79,15 @@ def test_the_module_counts_as_the_library_does(page):
                 "kernel_size": spec.kernel_size[0],
                 "stride": spec.stride[0],
                 "window": prod(spec.weight_shape[1:]),
-                "outputs": cost.writes,
-                "macs": cost.macs,
-                "params": cost.params,
-                "bytes": cost.bytes(),
+                "outputs": own.writes,
+                "macs": own.macs,
+                "params": own.params,
+                "bytes": own.bytes(),
                 "trainable": layer.trainable,
             }.items() <= one.items(), model
             if twin.name != layer.name:
-                assert one["twin"]["macs"] == twin.cost().macs
-                assert one["twin"]["bytes"] == twin.cost().bytes()
+                assert one["twin"]["macs"] == cost.of(twin).macs
+                assert one["twin"]["bytes"] == cost.of(twin).bytes()
 
 
 # Chooses as a reader would, and reads the whole figure after each choice. A published model comes from the list.
@@ -158,7 +159,7 @@ def titled(name):
 
 def check_network(chosen, shown, layers, layer):
     alpha, side, measure = chosen["alpha"], chosen["resolution"], chosen["measure"]
-    whole = total(layers)
+    whole = cost.of(layers)
     assert shown["result"] == Levels(**chosen).sentence
     published = f"{alpha if alpha < 1 else '1.0'} MobileNet-{side}"
     assert shown["model"] == (published if (alpha, side) in PUBLISHED else "none of the 16")
@@ -168,7 +169,7 @@ def check_network(chosen, shown, layers, layer):
     assert f"has {sum(one.trainable for one in layers):,} parameters" in shown["note"]
 
     full, values = (
-        [count(one.cost(), measure) for one in n] for n in (network(1.0, 224)[0], layers)
+        [count(cost.of(one), measure) for one in n] for n in (network(1.0, 224)[0], layers)
     )
     bars = zip(shown["bars"], layers, full, values, strict=True)
     for (name, kind, ghost, fill), one, most, value in bars:
@@ -185,7 +186,7 @@ def check_network(chosen, shown, layers, layer):
 
 
 def check_layer(shown, layers, layer, twin):
-    spec, cost, whole = layer.spec, layer.cost(), total(layers)
+    spec, own, whole = layer.spec, cost.of(layer), cost.of(layers)
     (into,), (out,) = set(spec.in_size), set(spec.out_size)
     (taps,), (step,) = set(spec.kernel_size), set(spec.stride)
     assert shown["details"] == f"details {layer.kind}"
@@ -210,35 +211,35 @@ def check_layer(shown, layers, layer, twin):
     letters = [" · ".join(name for name, _, _ in part) for part in (looks, gives)]
     numbers = [" · ".join(f"{x}{'²' * (e == 2)}" for _, x, e in part) for part in (looks, gives)]
     assert shown["product"] == letters + numbers
-    assert product == f"{' · '.join(letters)} = {' · '.join(numbers)}= {cost.macs:,} MACs"
-    assert prod(x**e for _, x, e in looks + gives) == cost.macs
+    assert product == f"{' · '.join(letters)} = {' · '.join(numbers)}= {own.macs:,} MACs"
+    assert prod(x**e for _, x, e in looks + gives) == own.macs
 
     for (unit, number, share, standard), measure in zip(shown["rows"], UNITS, strict=True):
         assert (unit, number) == (UNITS[measure], f"{count(cost, measure):,}")
         assert per_cent(share) == close(count(cost, measure), count(whole, measure))
-        assert standard == f"{count(twin.cost(), measure):,}"
+        assert standard == f"{count(cost.of(twin), measure):,}"
     if twin.name == layer.name:
         assert shown["twin"].endswith(f"keeps the {layer.name} as it is.")
     else:
         block = layer.name.partition(".")[0]
-        halves = total(one for one in layers if one.name.startswith(f"{block}."))
+        halves = cost.of(one for one in layers if one.name.startswith(f"{block}."))
         (times,) = re.findall(r"(\d+\.\d\d) times", shown["twin"])
-        assert float(times) == pytest.approx(twin.cost().macs / halves.macs, abs=0.005000001)
+        assert float(times) == pytest.approx(cost.of(twin).macs / halves.macs, abs=0.005000001)
         assert f"place of block {block.removeprefix('block')}’s two layers" in shown["twin"]
 
 
 def check_window(shown, layer):
-    spec, cost = layer.spec, layer.cost()
+    spec, own = layer.spec, cost.of(layer)
     _, channels, *kernel = spec.weight_shape
     window = prod((channels, *kernel))
     counts, words = shown["window"]
-    assert counts == [f"{window:,}", f"× {cost.writes:,}", f"= {cost.macs:,}"]
+    assert counts == [f"{window:,}", f"× {own.writes:,}", f"= {own.macs:,}"]
     assert words == [
         f"multiplications each:{shape(channels, kernel[0])}",
         f"output numbers:{shape(spec.out_channels, spec.out_size[0])}",
         "MACs",
     ]
-    assert window * cost.writes == cost.macs
+    assert window * own.writes == own.macs
     texts, looks, gives, sheets = shown["drawn"]
     sizes = [
         shape(spec.in_channels, spec.in_size[0]),
@@ -298,12 +299,12 @@ def test_the_keyboard_moves_it_and_the_result_is_announced(page):
     values = {"alpha": 0.49, "resolution": 168}
     assert live.inner_text() == Levels(**values).sentence
     assert page.get_by_label("published model").input_value() == ""
-    tab_to(f"MACs{total(mobilenet_v1_layers(0.49, 168)).macs:,}")
+    tab_to(f"MACs{cost.of(mobilenet_v1_layers(0.49, 168)).macs:,}")
     page.keyboard.press("ArrowRight")
     values["measure"] = "params"
     assert live.inner_text() == Levels(**values).sentence
     layers = dict(zip(NAMES, mobilenet_v1_layers(0.49, 168), strict=True))
-    tab_to(f"block 7, pointwise: {layers['block7.pointwise'].cost().params:,} weights")
+    tab_to(f"block 7, pointwise: {cost.of(layers['block7.pointwise']).params:,} weights")
     page.keyboard.press("ArrowRight")
     assert page.evaluate(FOCUSED).startswith("block 8, depthwise: ")
     assert live.inner_text() == Levels(layer="block8.depthwise", **values).sentence
@@ -325,7 +326,7 @@ def test_the_keyboard_moves_it_and_the_result_is_announced(page):
 def test_a_screen_reader_finds_each_bar_by_name_and_number(page):
     group = page.get_by_role("radiogroup", name="layer")
     for layer in mobilenet_v1_layers():
-        name = f"{titled(layer.name)}: {layer.cost().macs:,} MACs"
+        name = f"{titled(layer.name)}: {cost.of(layer).macs:,} MACs"
         bar = group.get_by_role("radio", name=name, exact=True)
         assert bar.is_checked() == (layer.name == "block7.pointwise")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import reduce
-from operator import add
 from typing import Literal, NamedTuple
 
 import pandas as pd
@@ -27,21 +25,11 @@ class Layer(NamedTuple):
     bias: bool = False
     norm: bool = True
 
-    def cost(self, batch: int = 1) -> cost.Cost:
-        """Cost by the course's convention: neither bias nor batch normalisation counts."""
-        return cost.of(self.spec, batch)
-
     @property
     def trainable(self) -> int:
         """Trainable parameters, bias and batch normalisation included: what torch reports."""
         extra = self.spec.out_channels * (int(self.bias) + 2 * int(self.norm))
-        return self.cost().params + extra
-
-
-def total(layers: Iterable[Layer], batch: int = 1) -> cost.Cost:
-    """Cost of the whole network: the sum over its layers."""
-    nothing = cost.Cost(macs=0, params=0, reads=0, writes=0)
-    return reduce(add, (layer.cost(batch) for layer in layers), nothing)
+        return cost.of(self).params + extra
 
 
 def table(layers: Iterable[Layer]) -> pd.DataFrame:
@@ -50,6 +38,13 @@ def table(layers: Iterable[Layer]) -> pd.DataFrame:
     Returns:
         Columns: layer, kind, input and output (channels x height x width), kernel, stride, macs, params (weights
         only) and trainable (bias and batch normalisation included).
+
+    >>> from dsconv_lib.networks import mobilenet_v1_layers
+    >>> table(mobilenet_v1_layers())[["layer", "input", "kernel", "output", "macs"]].head(3)
+                    layer       input kernel      output      macs
+    0                stem   3x224x224    3x3  32x112x112  10838016
+    1    block1.depthwise  32x112x112    3x3  32x112x112   3612672
+    2    block1.pointwise  32x112x112    1x1  64x112x112  25690112
     """
     return pd.DataFrame(
         {
@@ -59,8 +54,8 @@ def table(layers: Iterable[Layer]) -> pd.DataFrame:
             "kernel": _sizes(*layer.spec.kernel_size),
             "stride": layer.spec.stride[0],
             "output": _sizes(layer.spec.out_channels, *layer.spec.out_size),
-            "macs": layer.cost().macs,
-            "params": layer.cost().params,
+            "macs": cost.of(layer).macs,
+            "params": cost.of(layer).params,
             "trainable": layer.trainable,
         }
         for layer in layers

@@ -5,8 +5,8 @@ The released network differs from the paper's Table 1 in the stem and names the 
 
 from __future__ import annotations
 
-from dsconv_lib.models.stack import Stack
-from dsconv_lib.models.table import Layer
+from dsconv_lib.networks.layer import Layer
+from dsconv_lib.networks.stack import Stack
 from dsconv_lib.spec import Size
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dsconv_lib.models.stack import Stack
-from dsconv_lib.models.table import Layer
+from dsconv_lib.networks.layer import Layer
+from dsconv_lib.networks.stack import Stack
 from dsconv_lib.spec import Size, require_int
 
 # Channels of each fire module's squeeze layer; its two expand layers have four times as many each.

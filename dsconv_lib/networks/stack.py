@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsconv_lib import spec as specs
-from dsconv_lib.models.table import Kind, Layer
+from dsconv_lib.networks.layer import Kind, Layer
 from dsconv_lib.spec import ConvSpec, Size, SpecError, per_dimension, require_int
 
 
@@ -55,16 +55,26 @@ class Stack:
         return self._append(name, kind, spec, bias=self.bias, norm=self.norm)
 
     def separable(
-        self, name: str, out_channels: int, kernel_size: Size, *, padding: Size = 0
+        self,
+        name: str,
+        out_channels: int,
+        kernel_size: Size,
+        *,
+        stride: Size = 1,
+        padding: Size = 0,
+        norm_between: bool = False,
     ) -> Stack:
-        """Append a depthwise convolution and a pointwise one; bias and normalisation follow the second alone."""
-        self._slide(name, kernel_size, 1, padding)
-        halves = specs.separable(
-            self.channels, out_channels, self.size, kernel_size, padding=padding
+        """Append a depthwise convolution and a pointwise one; bias and normalisation follow the second.
+
+        `norm_between` says that normalisation follows the first half, too.
+        """
+        self._slide(name, kernel_size, stride, padding)
+        first, second = specs.separable(
+            self.channels, out_channels, self.size, kernel_size, stride=stride, padding=padding
         )
-        self._append(f"{name}.depthwise", "depthwise", halves.depthwise, bias=False, norm=False)
+        self._append(f"{name}.depthwise", "depthwise", first, bias=False, norm=norm_between)
         return self._append(
-            f"{name}.pointwise", "pointwise", halves.pointwise, bias=self.bias, norm=self.norm
+            f"{name}.pointwise", "pointwise", second, bias=self.bias, norm=self.norm
         )
 
     def pool(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dsconv_lib.models.stack import Stack
-from dsconv_lib.models.table import Layer
+from dsconv_lib.networks.layer import Layer
+from dsconv_lib.networks.stack import Stack
 from dsconv_lib.spec import Size
 
 # Output channels: 1x1; 3x3 reduction, 3x3; 5x5 reduction, 5x5; projection after pooling.

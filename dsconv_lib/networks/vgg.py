@@ -1,0 +1,54 @@
+"""VGG16, for large and for small images. Source: Simonyan and Zisserman 2015 (arXiv 1409.1556), Table 1, column D."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dsconv_lib.networks.layer import Layer
+from dsconv_lib.networks.stack import Stack, scaled
+from dsconv_lib.spec import Size, SpecError
+
+Form = Literal["imagenet", "small"]
+
+FORMS: tuple[Form, ...] = ("imagenet", "small")
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
+POOL = (2, 2)  # window and stride, after each stage
+HIDDEN = 4096
+
+
+def vgg16_layers(
+    alpha: float = 1.0,
+    resolution: Size = 224,
+    *,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    form: Form = "imagenet",
+) -> list[Layer]:
+    """List the layers of VGG16: five stages of 3x3 convolutions, each followed by pooling, then linear layers.
+
+    Args:
+        alpha: width multiplier, greater than 0; every layer has alpha times the channels, rounded down, 8 at least.
+        resolution: side of the input image in pixels, or (height, width); 32 at least.
+        num_classes: outputs of the classifier.
+        in_channels: channels of the image: 3 for colour, 1 for grey.
+        form: "imagenet" is the paper's, with biases and three linear layers that read every pixel of the last map;
+            "small", usual for images of 32 pixels, has batch normalisation in place of the biases, and one linear
+            layer on the average over the last map.
+
+    Raises:
+        SpecError: naming the argument, its value and what was expected.
+    """
+    if form not in FORMS:
+        raise SpecError(f"form={form!r}: expected one of {', '.join(map(repr, FORMS))}")
+    small = form == "small"
+    stack = Stack(resolution, in_channels=in_channels, bias=not small, norm=small)
+    for stage, (channels, count) in enumerate(STAGES, start=1):
+        for number in range(1, count + 1):
+            stack.conv(f"stage{stage}.conv{number}", scaled(channels, alpha), 3, padding=1)
+        stack.pool(*POOL)
+    if small:
+        return stack.average().classifier(num_classes)
+    hidden = scaled(HIDDEN, alpha)
+    return (
+        stack.flatten().linear("linear1", hidden).linear("linear2", hidden).classifier(num_classes)
+    )
