@@ -2,6 +2,11 @@
 
 Nothing here is fast. Every loop is written out, so that you can see which one each operation drops. One pass
 through the innermost line is one multiply-accumulate (1 MAC); taps that fall on padding zeros count too.
+
+>>> x, filters, matrix = np.ones((1, 3, 8, 8)), np.ones((3, 1, 5, 5)), np.ones((256, 3, 1, 1))
+>>> y, macs = separable(x, filters, matrix, padding="same")
+>>> macs
+53952
 """
 
 from __future__ import annotations

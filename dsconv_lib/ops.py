@@ -7,6 +7,7 @@ one shifted view of the padded input for each kernel position; the operations di
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Unpack
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from dsconv_lib.spec import (
     Padding,
     Size,
     SpecError,
+    Window,
     check_array,
     of_arrays,
     of_depthwise,
@@ -65,6 +67,9 @@ def standard(
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> standard(np.ones((1, 3, 8, 8)), np.ones((256, 3, 5, 5)), padding="same").shape
+    (1, 256, 8, 8)
     """
     spec = of_arrays(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
     kernel = weight.reshape(groups, -1, *weight.shape[1:])
@@ -75,20 +80,13 @@ def standard(
 
 
 def standard_backward(
-    grad_output: Array,
-    x: Array,
-    weight: Array,
-    *,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
-    groups: int = 1,
+    grad_output: Array, x: Array, weight: Array, *, groups: int = 1, **window: Unpack[Window]
 ) -> tuple[Array, Array]:
     """Differentiate `standard`: the gradients of a scalar loss with respect to `x` and `weight`.
 
     Args:
         grad_output: the loss's gradient with respect to the output, shape (B, N, H_out, W_out).
-        x, weight, stride, padding, dilation, groups: what the forward pass was given.
+        x, weight, groups, **window: what the forward pass was given, stride, padding and dilation too.
 
     Returns:
         The gradients, shaped like `x` and like `weight`.
@@ -96,7 +94,7 @@ def standard_backward(
     Raises:
         SpecError: as `standard`, and if `grad_output` is not shaped and typed like the output.
     """
-    spec = of_arrays(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    spec = of_arrays(x, weight, groups=groups, **window)
     _check_grad(grad_output, x, spec)
     kernel = weight.reshape(groups, -1, *weight.shape[1:])
     grad = _grouped(grad_output, groups)
@@ -125,6 +123,9 @@ def depthwise(
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> depthwise(np.ones((1, 3, 8, 8)), np.ones((3, 1, 5, 5)), padding="same").shape
+    (1, 3, 8, 8)
     """
     spec = of_depthwise(x, weight, stride=stride, padding=padding, dilation=dilation)
     kernel = weight.reshape(x.shape[1], -1, *weight.shape[2:], 1, 1)
@@ -135,19 +136,13 @@ def depthwise(
 
 
 def depthwise_backward(
-    grad_output: Array,
-    x: Array,
-    weight: Array,
-    *,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
+    grad_output: Array, x: Array, weight: Array, **window: Unpack[Window]
 ) -> tuple[Array, Array]:
     """Differentiate `depthwise`: the gradients of a scalar loss with respect to `x` and `weight`.
 
     Arguments, results and errors are those of `standard_backward`, with shapes as in `depthwise`.
     """
-    spec = of_depthwise(x, weight, stride=stride, padding=padding, dilation=dilation)
+    spec = of_depthwise(x, weight, **window)
     _check_grad(grad_output, x, spec)
     kernel = weight.reshape(x.shape[1], -1, *weight.shape[2:], 1, 1)
     grad = grad_output.reshape(*x.shape[:2], kernel.shape[1], *spec.out_size)
@@ -174,6 +169,9 @@ def pointwise(x: Array, weight: Array, *, stride: Size = 1) -> Array:
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> pointwise(np.ones((1, 3, 8, 8)), np.ones((256, 3, 1, 1))).shape
+    (1, 256, 8, 8)
     """
     spec = of_pointwise(x, weight, stride=stride)
     pixels = x[:, :, :: spec.stride[0], :: spec.stride[1]].reshape(*x.shape[:2], -1)
@@ -226,10 +224,7 @@ def separable_backward(
     x: Array,
     depthwise_weight: Array,
     pointwise_weight: Array,
-    *,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
+    **window: Unpack[Window],
 ) -> tuple[Array, Array, Array]:
     """Differentiate `separable`: the gradients with respect to `x` and to both weights.
 
@@ -239,14 +234,10 @@ def separable_backward(
     Returns:
         The gradients, shaped like `x`, `depthwise_weight` and `pointwise_weight`.
     """
-    of_separable(
-        x, depthwise_weight, pointwise_weight, stride=stride, padding=padding, dilation=dilation
-    )
-    filtered = depthwise(x, depthwise_weight, stride=stride, padding=padding, dilation=dilation)
+    of_separable(x, depthwise_weight, pointwise_weight, **window)
+    filtered = depthwise(x, depthwise_weight, **window)
     grad_filtered, grad_pointwise = pointwise_backward(grad_output, filtered, pointwise_weight)
-    grad_x, grad_depthwise = depthwise_backward(
-        grad_filtered, x, depthwise_weight, stride=stride, padding=padding, dilation=dilation
-    )
+    grad_x, grad_depthwise = depthwise_backward(grad_filtered, x, depthwise_weight, **window)
     return grad_x, grad_depthwise, grad_pointwise
 
 

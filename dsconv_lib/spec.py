@@ -1,8 +1,8 @@
 """What a convolution is: its sizes, and nothing about how it is computed.
 
-Four functions make it, `standard`, `depthwise`, `pointwise` and `separable`. What they return is the noun of every
-later module: `cost.of(conv)` counts it, `layers.of(conv)` makes torch's layer of it, `loops` and `ops` compute it. Sizes are tuples with one entry per spatial dimension; where a function takes an int, the int stands for the same value
-in each dimension.
+Four functions make it: `standard`, `depthwise`, `pointwise` and `separable`. What they return is the noun of every later
+module: `cost.of(conv)` counts it, `layers.of(conv)` makes torch's layer of it. Sizes are tuples with one entry per
+spatial dimension; where a function takes an int, the int stands for the same value in each dimension.
 """
 
 from __future__ import annotations
@@ -143,6 +143,14 @@ class SeparableSpec(NamedTuple):
         return self.pointwise.output_shape(batch)
 
 
+class Window(TypedDict, total=False):
+    """How a kernel moves over its input: the arguments of `standard` of the same names."""
+
+    stride: Size
+    padding: Padding
+    dilation: Size
+
+
 def standard(
     in_channels: int,
     out_channels: int,
@@ -198,13 +206,12 @@ def depthwise(
     kernel_size: Size,
     *,
     multiplier: int = 1,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
+    **window: Unpack[Window],
 ) -> ConvSpec:
     """Specify a depthwise convolution: each input channel gets `multiplier` filters of its own.
 
-    Arguments and errors are those of `standard`; the output has multiplier * M channels.
+    The other arguments, stride, padding and dilation too, and the errors are those of `standard`. The output has
+    multiplier * M channels.
 
     >>> depthwise(3, 8, 5, multiplier=2).weight_shape
     (6, 1, 5, 5)
@@ -216,10 +223,8 @@ def depthwise(
         multiplier * in_channels,
         in_size,
         kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
         groups=in_channels,
+        **window,
     )
 
 
@@ -241,9 +246,7 @@ def separable(
     kernel_size: Size,
     *,
     multiplier: int = 1,
-    stride: Size = 1,
-    padding: Padding = 0,
-    dilation: Size = 1,
+    **window: Unpack[Window],
 ) -> SeparableSpec:
     """Specify a depthwise-separable convolution; stride, padding and dilation belong to its first half.
 
@@ -253,24 +256,8 @@ def separable(
     >>> conv.depthwise.out_size, conv.pointwise.weight_shape
     ((4, 4), (256, 3, 1, 1))
     """
-    first = depthwise(
-        in_channels,
-        in_size,
-        kernel_size,
-        multiplier=multiplier,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-    )
+    first = depthwise(in_channels, in_size, kernel_size, multiplier=multiplier, **window)
     return SeparableSpec(first, pointwise(first.out_channels, out_channels, first.out_size))
-
-
-class Window(TypedDict, total=False):
-    """How a kernel moves over its input: the arguments of `standard` of the same names."""
-
-    stride: Size
-    padding: Padding
-    dilation: Size
 
 
 def of_arrays(

@@ -19,6 +19,10 @@ def alexnet_layers(resolution: Size = 227, *, num_classes: int = 1000) -> list[L
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> from dsconv_lib import cost
+    >>> cost.of(alexnet_layers()).macs
+    724406816
     """
     stack = Stack(resolution, bias=True)
     stack.conv("conv1", 96, 11, stride=4).pool(3, 2)

@@ -32,6 +32,10 @@ def googlenet_layers(resolution: Size = 224, *, num_classes: int = 1000) -> list
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> from dsconv_lib import cost
+    >>> cost.of(googlenet_layers()).macs
+    1582671872
     """
     stack = Stack(resolution, bias=True)
     stack.conv("conv1", 64, 7, stride=2, padding=3).pool(3, 2, ceil=True)

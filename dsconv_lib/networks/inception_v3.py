@@ -21,6 +21,10 @@ def inception_v3_layers(resolution: Size = 299, *, num_classes: int = 1000) -> l
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> from dsconv_lib import cost
+    >>> cost.of(inception_v3_layers()).macs
+    5713216096
     """
     stack = Stack(resolution, norm=True)
     stack.conv("stem.conv1", 32, 3, stride=2).conv("stem.conv2", 32, 3)

@@ -23,6 +23,10 @@ def squeezenet_layers(resolution: Size = 224, *, num_classes: int = 1000) -> lis
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> from dsconv_lib import cost
+    >>> cost.of(squeezenet_layers()).macs
+    818924576
     """
     stack = Stack(resolution, bias=True)
     stack.conv("conv1", 96, 7, stride=2).pool(3, 2, ceil=True)

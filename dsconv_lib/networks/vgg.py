@@ -37,6 +37,10 @@ def vgg16_layers(
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> from dsconv_lib import cost
+    >>> cost.of(vgg16_layers()).macs
+    15470264320
     """
     if form not in FORMS:
         raise SpecError(f"form={form!r}: expected one of {', '.join(map(repr, FORMS))}")

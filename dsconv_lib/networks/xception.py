@@ -37,6 +37,10 @@ def xception_layers(
 
     Raises:
         SpecError: naming the argument, its value and what was expected.
+
+    >>> from dsconv_lib import cost
+    >>> cost.of(xception_layers()).macs
+    8357403496
     """
     stack = Stack(resolution, in_channels=in_channels, norm=True)
     stack.conv("conv1", scaled(32, alpha), 3, stride=2).conv("conv2", scaled(64, alpha), 3)
