@@ -1,8 +1,8 @@
 """What a convolution is: its sizes, and nothing about how it is computed.
 
-Four functions make it: `standard`, `depthwise`, `pointwise` and `separable`. What they return is the noun of every later
-module: `cost.of(conv)` counts it, `layers.of(conv)` makes torch's layer of it. Sizes are tuples with one entry per
-spatial dimension; where a function takes an int, the int stands for the same value in each dimension.
+Four functions make it: `standard`, `depthwise`, `pointwise` and `separable`. What they return is the noun of every
+later module: `cost.of(conv)` counts it, `layers.of(conv)` makes torch's layer of it. Sizes are tuples with one entry
+per spatial dimension; where a function takes an int, the int stands for the same value in each dimension.
 """
 
 from __future__ import annotations
