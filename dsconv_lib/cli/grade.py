@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dsconv_lib.classroom.grading import GradingError
 from dsconv_lib.cli.console import one_line_errors, open_console
-from dsconv_lib.grading import GradingError
 
 if TYPE_CHECKING:
-    from dsconv_lib.grading.batch import Job
-    from dsconv_lib.grading.gradebook import Gradebook
-    from dsconv_lib.grading.submissions import Class
+    from dsconv_lib.classroom.grading.batch import Job
+    from dsconv_lib.classroom.grading.gradebook import Gradebook
+    from dsconv_lib.classroom.grading.submissions import Class
 
 MAX_SEED = 2**63 - 1  # the largest whole number of a gradebook
 
@@ -65,10 +65,10 @@ def grade_command(
     """Grade the notebooks of a class: each in a sandbox, on cases that nobody has seen."""
     with one_line_errors():
         _need_jinja()
-        from dsconv_lib.grading.batch import Job, default_jobs
-        from dsconv_lib.grading.gradebook import opened
-        from dsconv_lib.grading.sandbox import Limits
-        from dsconv_lib.grading.submissions import Class
+        from dsconv_lib.classroom.grading.batch import Job, default_jobs
+        from dsconv_lib.classroom.grading.gradebook import opened
+        from dsconv_lib.classroom.grading.sandbox import Limits
+        from dsconv_lib.classroom.grading.submissions import Class
 
         handed_in = Class(place)
         folder = exercises / assignment
@@ -103,8 +103,8 @@ def review_command(
     """Collect the written answers by question, and enter marks given by hand."""
     with one_line_errors():
         _need_jinja()
-        from dsconv_lib.grading import feedback
-        from dsconv_lib.grading.gradebook import FILE, opened, read_manual
+        from dsconv_lib.classroom.grading import feedback
+        from dsconv_lib.classroom.grading.gradebook import FILE, opened, read_manual
 
         if not (out / FILE).is_file():
             raise GradingError(f"{out} has no marks: run dsconv grade first")
@@ -143,7 +143,7 @@ def review_command(
 
 
 def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | None) -> None:
-    from dsconv_lib.grading import batch, feedback
+    from dsconv_lib.classroom.grading import batch, feedback
 
     console = open_console()
     # The questions are tried here, whoever grades: a mistake in them is the instructor's.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dsconv_lib import cost, ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib.classroom.question import Mistake, question
 
 WRITTEN = {"share-of-the-standard-layer": 2, "channels-never-meet": 3}
 

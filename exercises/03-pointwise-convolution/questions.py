@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from dsconv_lib import cost, ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib.classroom.question import Mistake, question
 
 WRITTEN = {"narrow-passage": 3, "shuffled-pixels": 2}
 

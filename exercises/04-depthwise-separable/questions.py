@@ -3,7 +3,7 @@
 import numpy as np
 
 from dsconv_lib import cost, ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib.classroom.question import Mistake, question
 
 WRITTEN = {"ratio": 3, "one-filter-after-all": 3}
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dsconv_lib import ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib.classroom.question import Mistake, question
 
 WRITTEN = {"bias-before-batch-normalisation": 3, "gradient-of-the-input": 3}
 

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from dsconv_lib import cost
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib.classroom.question import Mistake, question
 
 WRITTEN = {"width-multiplier": 3, "resolution-multiplier": 2}
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib.classroom.question import Mistake, question
 
 WRITTEN = {"slope-of-the-loss": 3, "standard-error": 3}
 
