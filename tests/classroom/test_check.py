@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from dsconv_lib.classroom.check import checks_of, diagnose
+from dsconv_lib.classroom.check import checks_of, feedback
 from dsconv_lib.classroom.question import ExerciseError, Mistake, question
 from tests.classroom.exercise_files import EXERCISES, FOLDERS
 
@@ -22,7 +22,7 @@ def asked(reference, **options):
 
 
 def said(reference, function, **options):
-    return diagnose(asked(reference, **options), function)
+    return feedback(asked(reference, **options), function)
 
 
 def twice(x, n):

@@ -7,7 +7,7 @@ one that `Mistake.wrong` takes.
 import numpy as np
 import pytest
 
-from dsconv_lib.classroom.check import diagnose
+from dsconv_lib.classroom.check import feedback
 from tests.classroom.exercise_files import EXERCISES, IDS, QUESTIONS, ROOT, code
 
 OPERATIONS = {
@@ -170,7 +170,7 @@ def with_slip(operation, *changes):
 def test_a_slip_gets_its_own_message(operation, slip):
     old, new, beginning, *more = slip
     question, function = with_slip(operation, (old, new), *more)
-    lines = diagnose(question, function).splitlines()
+    lines = feedback(question, function).splitlines()
     assert "passed" not in lines[0]
     messages = {mistake.message for mistake in question.mistakes} & set(lines)
     if beginning.startswith("It returns"):
@@ -184,13 +184,13 @@ def test_a_slip_gets_its_own_message(operation, slip):
 def test_at_least_eight_slips_are_recognised_and_none_is_seen_in_the_solution(operation):
     assert len({slip[2] for slip in SLIPS[operation]}) >= 8
     question, function = with_slip(operation)
-    assert diagnose(question, function).startswith(f"{question.name}: public checks passed")
+    assert feedback(question, function).startswith(f"{question.name}: public checks passed")
 
 
 @pytest.mark.parametrize(("name", "question"), QUESTIONS, ids=IDS)
 def test_every_known_mistake_gets_its_own_message(name, question):
     for mistake in question.mistakes:
-        text = diagnose(question, mistake.wrong)
+        text = feedback(question, mistake.wrong)
         assert "public checks passed" not in text
         others = {other.message for other in question.mistakes} - {mistake.message}
         assert not others & set(text.splitlines()), (mistake.message, text)

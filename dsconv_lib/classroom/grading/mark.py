@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dsconv_lib.classroom.diagnose import Answer, Diagnoser, Incomparable, Raised, with_article
 from dsconv_lib.classroom.grading import GradingError, notebook
 from dsconv_lib.classroom.grading.protocol import (
     MAX_ARRAYS,
@@ -23,17 +24,11 @@ from dsconv_lib.classroom.question import ExerciseError, Question, load
 FAILURES = 3  # told of one question
 NUMPY_ERRORS = ("AxisError", "LinAlgError")
 Row = dict[str, Any]  # plain JSON
-
-
 MISSING = {"ModuleNotFoundError", "ImportError"}
 ALONE = "an import failed: marks are given with NumPy and Python's own modules alone"
 
 
-class WrongError(Exception):
-    """A case that was not answered rightly; the message says how."""
-
-
-class LostError(WrongError):
+class LostError(Exception):
     """A case that took its question with it: the process is gone, or the time is up."""
 
 
@@ -59,62 +54,40 @@ class Paper:
 
 
 class Prepared:
-    """One question: its cases as they are sent, and what the reference makes of them."""
+    """One question: its cases as they are sent, and who diagnoses the answers to them."""
 
     def __init__(self, question: Question, seed: int) -> None:
-        self.question, self.seed = question, seed
-        self.sent: list[tuple[dict[str, Any], bytes]] = []
-        self.sizes: list[str] = []
-        self.expected: list[Any] = []
-        self._mistakes: dict[tuple[int, int], tuple[Any, ...]] = {}
-        for case in question.draw(seed):
-            arrays: list[bytes] = []
-            try:
-                tree = {name: encode(value, arrays) for name, value in case.items()}
-                self.sizes.append(", ".join(_size(name, value) for name, value in case.items()))
-                self.expected.append(question.reference(**case))
-                # What cannot be sent cannot be answered.
-                answer: list[bytes] = []
-                encode(self.expected[-1], answer)
-            except UnsupportedError as error:
-                raise ExerciseError(
-                    f"question {question.name!r} has a case with a {error}: expected arrays, "
-                    f"numbers, strings, None, and tuples or lists of them"
-                ) from None
-            if max(sum(map(len, each)) for each in (arrays, answer)) > MAX_ARRAYS:
-                raise ExerciseError(
-                    f"question {question.name!r} has a case of more than {MAX_ARRAYS >> 20} MiB: "
-                    f"make it smaller"
-                )
-            self.sent.append((tree, b"".join(arrays)))
+        self.question = question
+        self.diagnoser = Diagnoser(question, seed)
+        self.sizes = [
+            ", ".join(_size(name, value) for name, value in case.items())
+            for case in self.diagnoser.cases
+        ]
+        try:
+            self.sent = [_encoded(case) for case in self.diagnoser.cases]
+            # What cannot be sent cannot be answered.
+            expected = [_encoded({"answer": each}) for each in self.diagnoser.expected]
+        except UnsupportedError as error:
+            raise ExerciseError(
+                f"question {question.name!r} has a case with a {error}: expected arrays, "
+                f"numbers, strings, None, and tuples or lists of them"
+            ) from None
         if not self.sent:
             raise ExerciseError(f"question {question.name!r} draws no cases: expected at least one")
+        largest = max(len(arrays) for _, arrays in expected)
+        if max(largest, *(len(arrays) for _, arrays in self.sent)) > MAX_ARRAYS:
+            raise ExerciseError(
+                f"question {question.name!r} has a case of more than {MAX_ARRAYS >> 20} MiB: "
+                f"make it smaller"
+            )
+        self.most = (
+            1 << 20
+        ) + 8 * largest  # bytes of an answer: all are kept, to be weighed together
 
-    def check(self, number: int, answer: object) -> None:
-        """Compare the answer to one case with the reference's.
 
-        Raises:
-            WrongError: if it is another; the message is a known mistake's, or the difference.
-        """
-        expected = self.expected[number]
-        with np.errstate(all="ignore"):
-            if self.question.right(answer, expected):
-                return
-            for index, mistake in enumerate(self.question.mistakes):
-                if any(self.question.right(answer, each) for each in self._wrong(index, number)):
-                    raise WrongError(mistake.message)
-            raise WrongError(_difference(answer, expected))
-
-    def _wrong(self, index: int, number: int) -> tuple[Any, ...]:
-        """What a known mistake gives for a case: nothing where it cannot be made."""
-        key = index, number
-        if key not in self._mistakes:
-            case = self.question.draw(self.seed)[number]  # its own: a function may change its input
-            try:
-                self._mistakes[key] = (self.question.mistakes[index].wrong(**case),)
-            except (ArithmeticError, LookupError, TypeError, ValueError):
-                self._mistakes[key] = ()
-        return self._mistakes[key]
+def _encoded(case: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+    arrays: list[bytes] = []
+    return {name: encode(value, arrays) for name, value in case.items()}, b"".join(arrays)
 
 
 def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Row:
@@ -133,7 +106,6 @@ def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Row:
         GradingError: if the sandbox fails: the submission is not to blame and has no mark yet.
     """
     notes: list[str] = []
-    suspicious: list[str] = []
     try:
         submission = notebook.read(raw)
     except notebook.NotebookError as error:
@@ -156,26 +128,31 @@ def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Row:
         "questions": questions,
         "written": {name: submission.written.get(name, "") for name in paper.written},
         "notes": notes + session.notes,
-        "suspicious": suspicious + submission.suspicious + session.suspicious,
+        "suspicious": submission.suspicious + session.suspicious,
     }
 
 
 def _mark(prepared: Prepared, session: Session) -> dict[str, Any]:
-    question = prepared.question
-    right = 0
-    failures = []
-    for number, (tree, arrays) in enumerate(prepared.sent):
+    question, cases = prepared.question, len(prepared.sent)
+    answers: list[Answer] = []
+    lost: list[str] = []
+    for tree, arrays in prepared.sent:
         try:
-            prepared.check(number, session.call(question.function, tree, arrays))
-            right += 1
-        except WrongError as error:
-            failures.append({"sizes": prepared.sizes[number], "problem": str(error)})
-            if isinstance(error, LostError):
-                break
+            answers.append(session.call(question.function, tree, arrays, prepared.most))
+        except LostError as error:
+            lost.append(str(error))
+            break
+    problems = prepared.diagnoser.diagnose(answers).problems
+    right = problems.count("")
+    failures = [
+        {"sizes": sizes, "problem": problem}
+        for sizes, problem in zip(prepared.sizes, problems + lost, strict=False)
+        if problem
+    ]
     return {
-        "score": question.score(right, len(prepared.sent)),
+        "score": question.score(right, cases),
         "right": right,
-        "cases": len(prepared.sent),
+        "cases": cases,
         "failures": failures[:FAILURES],
     }
 
@@ -198,12 +175,13 @@ class Session:
         self._restarts = 0
         self._slow = False
 
-    def call(self, function: str, tree: Mapping[str, Any], arrays: bytes) -> Any:
-        """Call a function of the submission; return what it returns.
+    def call(self, function: str, tree: Mapping[str, Any], arrays: bytes, most: int) -> Answer:
+        """Call a function of the submission; return what it returns, or what a diagnosis has in its place.
+
+        An answer of more bytes than `most` is not looked at.
 
         Raises:
             LostError: if there is no answer, and the next case will have none either.
-            WrongError: if it raised an exception, or returned what cannot be compared.
         """
         process = self._running()
         limit = self.sandbox.limits.call
@@ -211,6 +189,8 @@ class Session:
             reply, decoder = process.ask(
                 {"call": function, "arguments": tree}, arrays, seconds=min(limit, self._left())
             )
+            if len(decoder.rest) > most:
+                return Incomparable("a value that is too large")
             answer = decoder.value(reply["answer"]) if "answer" in reply else None
             decoder.done()
         except TimeoutError:
@@ -227,8 +207,8 @@ class Session:
         if "missing" in reply:
             raise LostError(f"no function {function} was found")
         if "unsupported" in reply:
-            raise WrongError(f"returned {_kind(reply['unsupported'])}, which cannot be compared")
-        raise WrongError(f"raised {_exception(reply.get('raised'))}")
+            return Incomparable(_kind(reply["unsupported"]))
+        return Raised(_exception(reply.get("raised")))
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -318,24 +298,6 @@ def _size(name: str, value: object) -> str:
     return f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
 
 
-def _difference(answer: object, expected: object) -> str:
-    """Say how an answer differs from what was expected, in words of ours alone."""
-    if not isinstance(expected, np.ndarray):
-        return f"another value than expected (a {type(answer).__name__})"
-    if not isinstance(answer, np.ndarray):
-        return f"a {type(answer).__name__}, expected an array"
-    if answer.shape != expected.shape:
-        return f"shape {answer.shape}, expected {expected.shape}"
-    if "f" not in (answer.dtype.kind, expected.dtype.kind) or expected.dtype.kind != "f":
-        if answer.dtype.kind != expected.dtype.kind:
-            return f"dtype {answer.dtype.name}, expected {expected.dtype.name}"
-        return f"{int((answer != expected).sum()):,} of {expected.size:,} values are others"
-    if answer.dtype.kind == "b":
-        return f"dtype bool, expected {expected.dtype.name}"
-    largest = float(np.max(np.abs(answer.astype(float) - expected)))
-    return f"values differ by up to {largest:.3g}"
-
-
 def _exception(name: object) -> str:
     """Repeat the name of an exception only if it is one everybody has."""
     known = isinstance(name, str) and isinstance(getattr(builtins, name, None), type)
@@ -346,4 +308,4 @@ def _kind(name: object) -> str:
     if isinstance(name, str) and name.startswith("array of "):
         return "an array that does not hold numbers"
     known = isinstance(name, str) and isinstance(getattr(builtins, name, None), type)
-    return f"a {name}" if known else "an object"
+    return with_article(str(name)) if known else "an object"

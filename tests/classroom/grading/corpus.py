@@ -463,6 +463,7 @@ HOSTILE: dict[str, Case] = {
         FULL,
     ),
     "huge_answer": Case(scale_that("return np.zeros(10_000_000)"), (0, 1)),
+    "large_answer": Case(scale_that("return np.zeros(1_000_000)"), (0, 1)),
     "huge_text": Case(scale_that("return 'x' * 10_000_000"), (0, 1)),
     "huge_number": Case(scale_that("return 10 ** 100_000"), (0, 1)),
     "not_a_number": Case(scale_that("return x * np.nan"), (0, 1)),

@@ -145,6 +145,12 @@ def test_a_known_mistake_is_named(graded: Graded) -> None:
     assert "it was summed over channels" in page
 
 
+def test_an_answer_that_is_too_large_is_not_kept(graded: Graded) -> None:
+    failures = graded.results["large_answer"].marks["questions"]["scale"]["failures"]
+    problem = "returned a value that is too large, which cannot be compared"
+    assert [each["problem"] for each in failures] == [problem] * 3
+
+
 def test_honest_submissions_look_honest(graded: Graded) -> None:
     from tests.classroom.grading.corpus import HONEST
 
