@@ -545,8 +545,8 @@ def is_separable(weight):
     return bool((np.linalg.matrix_rank(slices) <= 1).all())
 
 
-def rank_one(array):
-    return bool((np.linalg.matrix_rank(array) <= 1).all())
+def rank_one(weight):
+    return bool((np.linalg.matrix_rank(weight) <= 1).all())
 
 
 @question(
