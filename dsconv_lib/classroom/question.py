@@ -102,6 +102,15 @@ def question(
     return decorate
 
 
+def whole(rng: np.random.Generator, *shape: int, dtype: Any = float) -> np.ndarray:
+    """Small whole numbers: sums of them are exact in any order, in float32 too.
+
+    >>> bool(np.abs(whole(np.random.default_rng(0), 2, 3)).max() <= 4)
+    True
+    """
+    return rng.integers(-4, 5, size=shape).astype(dtype)
+
+
 def load(folder: str | Path) -> Exercise:
     """Read the questions of the exercise in a folder, from its questions.py.
 

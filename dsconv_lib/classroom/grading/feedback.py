@@ -1,7 +1,7 @@
 """What leaves the gradebook: tables for other systems, a page for each student, two for teachers.
 
-A student's page has marks, the sizes of the cases that failed, and hints. It never has anything that
-the submission printed, returned or raised.
+A student's page has marks, the sizes of the cases that failed, the diagnosis, and hints. It never has
+anything that the submission printed, returned or raised.
 """
 
 from __future__ import annotations
