@@ -13,7 +13,6 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
 from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ ANSWER = re.compile(r"^### Answer: (\S+)$", re.MULTILINE)
 TIME = re.compile(r"^\*\*Time:\*\* .*$", re.MULTILINE)  # measured where the solution is executed
 LINK = re.compile(r"\[([^]]+)\]\(\.\./[^)]+\)")  # to another file of the course
 ROOT = Path(__file__).resolve().parents[2]
+Cell = dict[str, Any]  # or a whole notebook, as JSON has them
+Pair = tuple[list[Cell], list[Cell]]  # of the student's notebook, and of the solution
 
 FOR_STUDENTS = """\
 Run the next cell first: it brings the checks, and needs neither an account nor a network. Then go through the
@@ -95,12 +96,12 @@ def write(folder: Path) -> list[str]:
     return changed
 
 
-def serialise(notebook: dict[str, Any]) -> str:
+def serialise(notebook: Cell) -> str:
     """The text of a notebook file, as Jupyter writes it."""
     return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def keep_outputs(notebook: dict[str, Any], stored: dict[str, Any]) -> None:
+def keep_outputs(notebook: Cell, stored: Cell) -> None:
     """Put the time and the outputs of the stored notebook into the new one; outputs unless any code changed."""
     if measured := TIME.search("".join(stored["cells"][0]["source"])):
         title = notebook["cells"][0]
@@ -116,11 +117,11 @@ def keep_outputs(notebook: dict[str, Any], stored: dict[str, Any]) -> None:
             )
 
 
-def notebooks(folder: Path) -> dict[str, dict[str, Any]]:
+def notebooks(folder: Path) -> dict[str, Cell]:
     """Make both notebooks, by file name, from the source.md and questions.py in `folder`.
 
     Raises:
-        ExerciseError: if a question has no cell or two, delimiters do not pair up, or the checks would need
+        ExerciseError: if a question has no cell, delimiters do not pair up, or the checks would need
             more than NumPy.
     """
     try:
@@ -132,65 +133,75 @@ def notebooks(folder: Path) -> dict[str, dict[str, Any]]:
     exercise, path = load(folder), folder / "source.md"
     if not path.is_file():
         raise ExerciseError(f"{path} is not there: expected the text of the exercise")
-    cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst").cells
-    missing = {*exercise.questions, *exercise.written}
-    made: dict[str, list[dict[str, Any]]] = {"student.ipynb": [], "solution.ipynb": []}
-    student, solution = made.values()
-    set_up = SET_UP.format(name=folder.resolve().name, files=payload(folder))
-    for number, cell in enumerate(cells):
-        source: str = cell.source
-        question = _question_of(exercise, cell)
-        answer = ANSWER.match(source) if cell.cell_type == "markdown" else None
-        if question is not None:
-            missing.discard(question.name)
-            head = _markdown(f"hints-{question.name}", _points_and_hints(question))
-            body, check = (
-                question.name,
-                _code(
-                    f"check-{question.name}", f'check("{question.name}", {question.function})', ()
-                ),
-            )
-            student += [head, _code(body, without_solution(source, question.function), ()), check]
-            solution += [head, _solution(body, with_solution(source)), check]
-        elif answer is not None:
-            name = answer[1]
-            if name not in exercise.written:
-                raise ExerciseError(
-                    f"{path} has an answer {name!r}: expected its points in WRITTEN"
-                )
-            missing.discard(name)
-            points = f"{answer[0]}\n\n*{_points(exercise.written[name])}, marked by hand.*\n\n"
-            text = source[answer.end() :].strip()
-            if not (text.startswith(BEGIN + "\n") and text.endswith("\n" + END)):
-                raise ExerciseError(
-                    f"{path}: expected nothing but a solution between {BEGIN} and {END} in the cell "
-                    f"{answer[0]!r}, and the question in the cell before it"
-                )
-            text = with_solution(text).strip()
-            student.append(_markdown(f"answer-{name}", points + "Write your answer here."))
-            folded = f"<details><summary>Show the answer</summary>\n\n{text}\n\n</details>"
-            solution.append(_markdown(f"answer-{name}", points + folded))
-        elif cell.cell_type == "code":
-            both = _code(f"cell-{number:02}", source, ())
-            student.append(both)
-            solution.append(both)
+    student: list[Cell] = []
+    solution: list[Cell] = []
+    for number, cell in enumerate(
+        jupytext.reads(path.read_text(encoding="utf-8"), "md:myst").cells
+    ):
+        source, name, code = cell.source, f"cell-{number:02}", cell.cell_type == "code"
+        if code and BEGIN in source:
+            made = _question(_question_of(exercise, source), source)
+        elif code:
+            made = [_code(name, source)], [_code(name, source)]
         elif number == 0:
-            for cells_of, text, tags in (
-                # The student's notebook is alone: a link to a file of the course leads nowhere.
-                (student, f"{_without_links(source)}\n\n{FOR_STUDENTS}", ()),
-                (solution, f"{source}\n\n{FOR_READERS}", ("remove-cell",)),
-            ):
-                cells_of.append(_markdown("title", text))
-                cells_of.append(_code("set-up", set_up, tags, folded=True))
+            made = _opening(source, SET_UP.format(name=exercise.name, files=payload(folder)))
+        elif ANSWER.match(source):
+            made = _answer(exercise, path, source)
         else:
-            student.append(_markdown(f"cell-{number:02}", _without_links(source)))
-            solution.append(_markdown(f"cell-{number:02}", source))
-    if missing:
+            made = [_markdown(name, _without_links(source))], [_markdown(name, source)]
+        student += made[0]
+        solution += made[1]
+    needed = {name: name for name in exercise.questions}
+    needed |= {f"answer-{name}": name for name in exercise.written}
+    if missing := sorted(needed[each] for each in needed.keys() - {cell["id"] for cell in student}):
         raise ExerciseError(
-            f"{path} lacks {', '.join(sorted(missing))}: expected a cell that defines the function of each "
+            f"{path} lacks {', '.join(missing)}: expected a cell that defines the function of each "
             f"question, and one that begins with '### Answer: NAME' for each written answer"
         )
-    return {name: _notebook(each) for name, each in made.items()}
+    return {"student.ipynb": _notebook(student), "solution.ipynb": _notebook(solution)}
+
+
+def _opening(source: str, set_up: str) -> Pair:
+    """The title and the first cell. The student's notebook is alone: a link to a file of the course leads nowhere."""
+    title = _markdown("title", f"{_without_links(source)}\n\n{FOR_STUDENTS}")
+    folded = {"cellView": "form", "jupyter": {"source_hidden": True}}
+    return (
+        [title, _code("set-up", set_up, **folded)],
+        [
+            _markdown("title", f"{source}\n\n{FOR_READERS}"),
+            _code("set-up", set_up, tags=["remove-cell"], **folded),
+        ],
+    )
+
+
+def _question(question: Question, source: str) -> Pair:
+    """The points and hints, the cell with a stub or with the solution, which is folded, and the check."""
+    name, function = question.name, question.function
+    head = _markdown(f"hints-{name}", _points_and_hints(question))
+    check = _code(f"check-{name}", f'check("{name}", {function})')
+    prompts = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+    solution = _code(name, with_solution(source), tags=["hide-input"], mystnb=prompts)
+    return [head, _code(name, without_solution(source, function)), check], [head, solution, check]
+
+
+def _answer(exercise: Exercise, path: Path, source: str) -> Pair:
+    """The place for an answer in words, and the answer, folded."""
+    heading, _, text = (part.strip() for part in source.partition("\n"))
+    name = heading.removeprefix("### Answer: ")
+    if name not in exercise.written:
+        raise ExerciseError(f"{path} has an answer {name!r}: expected its points in WRITTEN")
+    if not (text.startswith(BEGIN + "\n") and text.endswith("\n" + END)):
+        raise ExerciseError(
+            f"{path}: expected nothing but a solution between {BEGIN} and {END} in the cell "
+            f"{heading!r}, and the question in the cell before it"
+        )
+    head = f"{heading}\n\n*{_points(exercise.written[name])}, marked by hand.*\n\n"
+    text = with_solution(text).strip()
+    folded = f"<details><summary>Show the answer</summary>\n\n{text}\n\n</details>"
+    return (
+        [_markdown(f"answer-{name}", f"{head}Write your answer here.")],
+        [_markdown(f"answer-{name}", head + folded)],
+    )
 
 
 def payload(folder: Path) -> str:
@@ -244,10 +255,8 @@ def with_solution(source: str) -> str:
     return "\n".join(line for line in source.splitlines() if line.strip() not in (BEGIN, END))
 
 
-def _question_of(exercise: Exercise, cell: Any) -> Question | None:
-    if cell.cell_type != "code" or BEGIN not in cell.source:
-        return None
-    defined = [n.name for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef)]
+def _question_of(exercise: Exercise, source: str) -> Question:
+    defined = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
     found = [each for each in exercise.questions.values() if each.function in defined]
     if len(found) != 1:
         raise ExerciseError(
@@ -271,34 +280,17 @@ def _points_and_hints(question: Question) -> str:
     return f"*{_points(question.points)}{condition}.*\n\n{folded}".strip()
 
 
-def _markdown(name: str, source: str) -> dict[str, Any]:
+def _markdown(name: str, source: str) -> Cell:
     lines = source.splitlines(keepends=True)
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": lines}
 
 
-def _code(name: str, source: str, tags: Sequence[str], *, folded: bool = False) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"tags": list(tags)} if tags else {}
-    if folded:
-        metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
-    return {
-        "cell_type": "code",
-        "execution_count": None,
-        "id": name,
-        "metadata": metadata,
-        "outputs": [],
-        "source": source.splitlines(keepends=True),
-    }
+def _code(name: str, source: str, **metadata: Any) -> Cell:
+    made = _markdown(name, source) | {"cell_type": "code", "metadata": metadata}
+    return made | {"execution_count": None, "outputs": []}
 
 
-def _solution(name: str, source: str) -> dict[str, Any]:
-    """A code cell that is folded on the page."""
-    cell = _code(name, source, ("hide-input",))
-    prompts = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
-    cell["metadata"]["mystnb"] = prompts
-    return cell
-
-
-def _notebook(cells: list[dict[str, Any]]) -> dict[str, Any]:
+def _notebook(cells: list[Cell]) -> Cell:
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
