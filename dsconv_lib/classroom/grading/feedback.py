@@ -27,7 +27,6 @@ BINS = 10  # of the distribution of marks
 def export(book: Gradebook) -> None:
     """Write every table and page of a gradebook into its folder."""
     here = book.assignment
-    assert here is not None
     results, folder = book.results(), book.folder
     _write(folder / "marks.csv", _csv(_marks(here, results)))
     _write(folder / "results.json", json.dumps(_gradescope(here, results), indent=1) + "\n")

@@ -139,12 +139,20 @@ class Gradebook:
         os.close(self._lock)
 
     @property
-    def assignment(self) -> Assignment | None:
-        """The assignment whose marks are here, if there is one."""
-        found = self._data.execute("SELECT * FROM assignment").fetchone()
-        if found is None:
-            return None
-        name, seed, version, *rest = found
+    def begun(self) -> bool:
+        """Whether an assignment is here, with or without marks."""
+        return self._data.execute("SELECT 1 FROM assignment").fetchone() is not None
+
+    @property
+    def assignment(self) -> Assignment:
+        """The assignment whose marks are here.
+
+        Raises:
+            GradingError: if there is none yet.
+        """
+        if not self.begun:
+            raise GradingError(f"{self.folder} has no marks: run dsconv grade first")
+        name, seed, version, *rest = self._data.execute("SELECT * FROM assignment").fetchone()
         return Assignment(name, seed, version, *(json.loads(each) for each in rest))
 
     @property
@@ -183,7 +191,7 @@ class Gradebook:
         Returns:
             How many they are; a comment without points is not stored.
         """
-        name = self._known().name
+        name = self.assignment.name
         rows = [(name, *each, each[0]) for each in entries if each[2] is not None]
         with self._data:
             self._data.executemany(
@@ -203,7 +211,7 @@ class Gradebook:
 
     def results(self) -> list[Result]:
         """Read everybody's marks, in the order of the roster's names."""
-        here = self._known()
+        here = self.assignment
         roster = []
         for row in self._data.execute("SELECT * FROM roster ORDER BY student"):
             student, number, system, file, sha256, late, notes = row
@@ -258,14 +266,8 @@ class Gradebook:
         return None if found is None else json.loads(found[0])
 
     def _key(self, submission: Submission) -> tuple[str, str, str, str, int]:
-        here = self._known()
-        return here.name, submission.student, submission.sha256, here.version, here.seed
-
-    def _known(self) -> Assignment:
         here = self.assignment
-        if here is None:
-            raise GradingError(f"{self.folder} has no marks: run dsconv grade first")
-        return here
+        return here.name, submission.student, submission.sha256, here.version, here.seed
 
 
 @contextmanager
@@ -287,8 +289,7 @@ def read_manual(file: Path, book: Gradebook) -> list[Entry]:
         GradingError: if a column, student or question is unknown, or points are not from 0 to the
             question's. Nothing is stored then.
     """
-    here = book.assignment
-    points = here.points if here else {}
+    points = book.assignment.points
     students = {each.submission.student for each in book.results()}
     entries: list[Entry] = []
     try:

@@ -154,7 +154,6 @@ def review(folder: Path) -> list[tuple[str, str, float | None, str]]:
     """Write the table to fill in, and read it back."""
     with opened(folder) as book:
         here = book.assignment
-        assert here is not None
         (folder / "review.csv").write_text(review_table(here, book.results()))
         entries = read_manual(folder / "review.csv", book)
         assert book.holds(entries)
@@ -251,7 +250,6 @@ def test_manual_marks_have_a_column_of_their_own(folder: Path) -> None:
 def test_the_table_to_fill_in_can_be_read_back(folder: Path) -> None:
     with opened(folder) as book:
         here = book.assignment
-        assert here is not None
         text = review_table(here, book.results())
         lines = [f"{line[:-1]}2," if line else line for line in text.split("\n")]
         (folder / "in.csv").write_text(
