@@ -1,5 +1,7 @@
 """The notebooks as they are stored, and how `dsconv release` makes them from the sources."""
 
+import base64
+import bz2
 import json
 import re
 import shutil
@@ -96,6 +98,15 @@ def test_first_cell_is_folded_and_small(folder):
         assert first["metadata"]["jupyter"] == {"source_hidden": True}
         assert len(source) < 40_000
         assert not re.search(r"https?://|pip ", source)
+
+
+@each_exercise
+def test_first_cell_carries_the_student_s_side_alone(folder):
+    packed = json.loads(bz2.decompress(base64.b64decode(release.payload(folder))))
+    wing = {name for name in packed if name.startswith("dsconv_lib/classroom/")}
+    modules = ("__init__", "check", "diagnose", "mistakes", "question")
+    assert wing == {f"dsconv_lib/classroom/{name}.py" for name in modules}
+    assert f"exercises/{folder.name}/questions.py" in packed
 
 
 def test_hints_unfold_one_inside_the_other():

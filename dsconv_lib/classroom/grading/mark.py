@@ -300,12 +300,14 @@ def _size(name: str, value: object) -> str:
 
 def _exception(name: object) -> str:
     """Repeat the name of an exception only if it is one everybody has."""
-    known = isinstance(name, str) and isinstance(getattr(builtins, name, None), type)
-    return str(name) if known or name in NUMPY_ERRORS else "an exception of its own"
+    return str(name) if _builtin(name) or name in NUMPY_ERRORS else "an exception of its own"
 
 
 def _kind(name: object) -> str:
     if isinstance(name, str) and name.startswith("array of "):
         return "an array that does not hold numbers"
-    known = isinstance(name, str) and isinstance(getattr(builtins, name, None), type)
-    return with_article(str(name)) if known else "an object"
+    return with_article(str(name)) if _builtin(name) else "an object"
+
+
+def _builtin(name: object) -> bool:
+    return isinstance(name, str) and isinstance(getattr(builtins, name, None), type)
