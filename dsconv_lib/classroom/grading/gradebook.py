@@ -214,8 +214,10 @@ class Gradebook:
         here = self.assignment
         roster = []
         for row in self._data.execute("SELECT * FROM roster ORDER BY student"):
-            *fields, late, notes = row
-            roster.append(Submission(*fields, bool(late), json.loads(notes)))
+            student, number, system, file, sha256, late, notes = row
+            roster.append(
+                Submission(student, number, system, file, sha256, bool(late), json.loads(notes))
+            )
         files = {each.student: each.sha256 for each in roster}
         manual: dict[str, dict[str, tuple[float, str]]] = {each: {} for each in files}
         outdated: dict[str, list[str]] = {each: [] for each in files}
