@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURE = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+PICTURE = re.search(
+    r"```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+)
 assert PICTURE
 ROOMS = re.findall(r"^  (\w+) ", PICTURE[1], re.MULTILINE)
 # Every other module may use these: the error that users can put right, and the package's own names.

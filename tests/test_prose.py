@@ -9,10 +9,10 @@ import pytest
 from typer.main import get_command
 
 from dsconv_lib import cost, ops, spec
+from dsconv_lib.classroom.question import load
+from dsconv_lib.classroom.release import notebooks
 from dsconv_lib.cli import app
-from dsconv_lib.exercise import load
 from dsconv_lib.networks import mobilenet_v1_layers
-from dsconv_lib.release import notebooks
 
 ROOT = Path(__file__).parents[1]
 NOTATION = (ROOT / "chapters" / "notation.md").read_text(encoding="utf-8")

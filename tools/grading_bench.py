@@ -26,7 +26,7 @@ FEWER = 30  # that nbgrader grades: it is slower
 ROUNDS = 2
 QUESTIONS = """
 import numpy as np
-from dsconv_lib.exercise import question
+from dsconv_lib.classroom.question import question
 
 @question("scale", function="scale", points=3, reference=lambda x, weight: x * weight[:, None, None])
 def scale(rng):

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dsconv_lib.classroom.grading import GradingError
 from dsconv_lib.cli.console import one_line_errors, open_console
-from dsconv_lib.grading import GradingError
 
 if TYPE_CHECKING:
-    from dsconv_lib.grading.batch import Job
-    from dsconv_lib.grading.gradebook import Gradebook
-    from dsconv_lib.grading.submissions import Class
+    from dsconv_lib.classroom.grading.batch import Job
+    from dsconv_lib.classroom.grading.gradebook import Gradebook
+    from dsconv_lib.classroom.grading.submissions import Class
 
 MAX_SEED = 2**63 - 1  # the largest whole number of a gradebook
 
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the gradebook is.")]
 
 
+# A parameter for each option, as typer reads them.
 def grade_command(
     place: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder or zip file of notebooks.")
@@ -65,10 +66,10 @@ def grade_command(
     """Grade the notebooks of a class: each in a sandbox, on cases that nobody has seen."""
     with one_line_errors():
         _need_jinja()
-        from dsconv_lib.grading.batch import Job, default_jobs
-        from dsconv_lib.grading.gradebook import opened
-        from dsconv_lib.grading.sandbox import Limits
-        from dsconv_lib.grading.submissions import Class
+        from dsconv_lib.classroom.grading.batch import Job, default_jobs
+        from dsconv_lib.classroom.grading.gradebook import opened
+        from dsconv_lib.classroom.grading.sandbox import Limits
+        from dsconv_lib.classroom.grading.submissions import Class
 
         handed_in = Class(place)
         folder = exercises / assignment
@@ -77,16 +78,16 @@ def grade_command(
             raise GradingError(
                 f"{folder} is no exercise: expected one of {', '.join(known) or 'none'}"
             )
+        limits = Limits(call=call_limit, cell=cell_limit, total=total_limit, memory=memory << 20)
+        name, hidden = folder.resolve().name, (folder, place, out)
         with opened(out) as book:
             job = Job(
-                name=folder.resolve().name,
+                name=name,
                 questions=(folder / "questions.py").read_text(encoding="utf-8"),
-                seed=_seed(book, folder.resolve().name, seed, resume),
-                limits=Limits(
-                    call=call_limit, cell=cell_limit, total=total_limit, memory=memory << 20
-                ),
+                seed=_seed(book, name, seed, resume),
+                limits=limits,
                 unsafe=unsafe,
-                hidden=tuple(str(each.resolve()) for each in (folder, place, out)),
+                hidden=tuple(str(each.resolve()) for each in hidden),
             )
             _grade(handed_in, book, job, jobs or default_jobs(), dask)
 
@@ -103,49 +104,47 @@ def review_command(
     """Collect the written answers by question, and enter marks given by hand."""
     with one_line_errors():
         _need_jinja()
-        from dsconv_lib.grading import feedback
-        from dsconv_lib.grading.gradebook import FILE, opened, read_manual
+        from dsconv_lib.classroom.grading import feedback
+        from dsconv_lib.classroom.grading.gradebook import FILE, opened, read_manual
 
         if not (out / FILE).is_file():
             raise GradingError(f"{out} has no marks: run dsconv grade first")
-        console = open_console()
         with opened(out) as book:
-            here = book.assignment
-            if here is None:
-                raise GradingError(f"{out} has no marks: run dsconv grade first")
             if marks is not None:
                 entries = read_manual(marks, book)
                 entered = book.enter(entries)
-                console.print(f"{entered:,} marks entered", highlight=False)
+                typer.echo(f"{entered:,} marks entered")
                 if entered < len(entries):
-                    console.print(
+                    typer.echo(
                         f"{len(entries) - entered:,} comments without points were not: they are in "
-                        f"{marks} alone",
-                        highlight=False,
-                        soft_wrap=True,
+                        f"{marks} alone"
                     )
             feedback.export(book)
-            if marks is not None:
-                return
-            if not here.written:
-                raise GradingError(
-                    f"{here.name} has no written answers: there is nothing to review"
-                )
-            table = out / "review.csv"
-            if table.exists() and not book.holds(read_manual(table, book)):
-                raise GradingError(
-                    f"{table} has points that were not entered: add --marks {table}, or move it "
-                    f"away (a comment without points is not entered: give it points)"
-                )
-            table.write_text(feedback.review_table(here, book.results()), encoding="utf-8")
-            console.print(f"Answers: {out / 'review.html'}", highlight=False, soft_wrap=True)
-            console.print(f"Points to fill in: {table}", highlight=False, soft_wrap=True)
+            if marks is None:
+                _hand_out(book)
+
+
+def _hand_out(book: Gradebook) -> None:
+    """Write the table in which points are given for written answers."""
+    from dsconv_lib.classroom.grading.feedback import review_table
+    from dsconv_lib.classroom.grading.gradebook import read_manual
+
+    here, table = book.assignment, book.folder / "review.csv"
+    if not here.written:
+        raise GradingError(f"{here.name} has no written answers: there is nothing to review")
+    if table.exists() and not book.holds(read_manual(table, book)):
+        raise GradingError(
+            f"{table} has points that were not entered: add --marks {table}, or move it "
+            f"away (a comment without points is not entered: give it points)"
+        )
+    table.write_text(review_table(here, book.results()), encoding="utf-8")
+    typer.echo(f"Answers: {book.folder / 'review.html'}")
+    typer.echo(f"Points to fill in: {table}")
 
 
 def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | None) -> None:
-    from dsconv_lib.grading import batch, feedback
+    from dsconv_lib.classroom.grading import batch, feedback
 
-    console = open_console()
     # The questions are tried here, whoever grades: a mistake in them is the instructor's.
     paper = batch.read(job)
     count = len(handed_in.submissions)
@@ -155,21 +154,20 @@ def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | N
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    bar = Progress(*columns, console=console, transient=True)
+    bar = Progress(*columns, console=open_console(), transient=True)
     with batch.workers(job, jobs, dask) as (executor, at_a_time), bar:
-        before = book.assignment
-        if before is not None and not book.empty and before.version != job.version:
-            console.print("The library, the questions or the limits changed: all are graded again")
+        if not book.empty and book.assignment.version != job.version:
+            typer.echo("The library, the questions or the limits changed: all are graded again")
         book.begin(batch.assignment(job, paper, handed_in.others), handed_in.submissions)
         waiting = len(book.missing())
         if waiting < count:
-            console.print(f"{count - waiting:,} of {count:,} are graded", highlight=False)
+            typer.echo(f"{count - waiting:,} of {count:,} are graded")
         line = bar.add_task("", total=count, completed=count - waiting)
         problems = batch.grade(handed_in, book, job, executor, at_a_time, lambda: bar.advance(line))
     feedback.export(book)
-    console.print(f"{count - len(problems):,} submissions, seed {job.seed}", highlight=False)
-    console.print(f"Marks: {book.folder / 'marks.csv'}", highlight=False, soft_wrap=True)
-    console.print(f"Overview: {book.folder / 'index.html'}", highlight=False, soft_wrap=True)
+    typer.echo(f"{count - len(problems):,} submissions, seed {job.seed}")
+    typer.echo(f"Marks: {book.folder / 'marks.csv'}")
+    typer.echo(f"Overview: {book.folder / 'index.html'}")
     if problems:
         raise GradingError(
             f"{len(problems)} of {count} could not be graded, add --resume to try them again: "
@@ -179,9 +177,9 @@ def _grade(handed_in: Class, book: Gradebook, job: Job, jobs: int, dask: str | N
 
 def _seed(book: Gradebook, name: str, given: int | None, resume: bool) -> int:
     """Choose the seed: that of the marks there are, or the given one, or one drawn at random."""
-    here = book.assignment
-    if here is None or (book.empty and not resume):
+    if not book.begun or (book.empty and not resume):
         return 1 + secrets.randbelow(MAX_SEED) if given is None else given
+    here = book.assignment
     if not resume:
         raise GradingError(
             f"{book.folder} holds marks of {here.name!r}: add --resume to go on with them, or name "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dsconv_lib import release
+from dsconv_lib.classroom import release
 from dsconv_lib.cli.console import one_line_errors
 
 

@@ -2,15 +2,11 @@
 
 import numpy as np
 
-from dsconv_lib import cost, ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib import cost, ops, spec
+from dsconv_lib.classroom import mistakes
+from dsconv_lib.classroom.question import Mistake, question, whole
 
 WRITTEN = {"output-size": 3, "same-padding": 2}
-
-
-def whole(rng, *shape, dtype=float):
-    """Small whole numbers: sums of them are exact in any order, in float32 too."""
-    return rng.integers(-4, 5, size=shape).astype(dtype)
 
 
 # ---- The output's size ---------------------------------------------------------------------------
@@ -48,7 +44,7 @@ def out_size(in_size, kernel_size, stride, padding, dilation):
             "The padding is counted once: it lies on both sides.",
             lambda in_size, padding, **k: out_size(in_size + padding, padding=0, **k),
         ),
-        Mistake("The stride is left out.", lambda stride, **k: out_size(stride=1, **k)),
+        mistakes.left_out(out_size, stride=1),
         Mistake(
             "The quotient is rounded up: a window that leaves the image does not count.",
             lambda in_size, kernel_size, stride, padding, dilation: (
@@ -60,14 +56,8 @@ def out_size(in_size, kernel_size, stride, padding, dilation):
 def size(rng):
     halved = 2 * int(rng.integers(10, 113))  # one row is left over, as in 224 pixels
     yield {"in_size": halved, "kernel_size": 3, "stride": 2, "padding": 1, "dilation": 1}
-    for stride, padding, dilation in [
-        (1, 0, 1),
-        (3, 0, 2),
-        (2, 0, 1),
-        (1, 2, 2),
-        (3, 1, 3),
-        (2, 3, 2),
-    ]:
+    windows = [(1, 0, 1), (3, 0, 2), (2, 0, 1), (1, 2, 2), (3, 1, 3), (2, 3, 2)]
+    for stride, padding, dilation in windows:
         yield {
             "in_size": int(rng.integers(20, 225)),
             "kernel_size": int(rng.integers(2, 6)),
@@ -84,17 +74,6 @@ def convolve(x, weight, stride, padding):
     return ops.standard(x, weight, stride=stride, padding=padding)
 
 
-def padded_at_the_end(x, weight, stride, padding):
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * padding), (0, 2 * padding)))
-    return ops.standard(padded, weight, stride=stride)
-
-
-def size_from_stride_alone(x, weight, stride, padding):
-    """The right number of outputs, and windows that lie one pixel apart."""
-    rows, columns = convolve(x, weight, stride, padding).shape[2:]
-    return convolve(x, weight, 1, padding)[:, :, :rows, :columns]
-
-
 @question(
     "convolution",
     function="conv2d",
@@ -108,12 +87,7 @@ def size_from_stride_alone(x, weight, stride, padding):
         "Two loops fewer: for one position, `np.einsum('bmuv,nmuv->bn', windows, weight)` gives all images and filters.",
     ],
     mistakes=[
-        Mistake(
-            "The kernel is flipped, in rows and columns: deep learning lays it on the image as it is.",
-            lambda x, weight, stride, padding: convolve(
-                x, weight[:, :, ::-1, ::-1], stride, padding
-            ),
-        ),
+        mistakes.flipped(convolve),
         Mistake(
             "Only channel 0 is read: the products of all channels are added up.",
             lambda x, weight, stride, padding: convolve(x[:, :1], weight[:, :1], stride, padding),
@@ -122,26 +96,7 @@ def size_from_stride_alone(x, weight, stride, padding):
             "Only the last channel counts: add each channel's sum to the output, with +=, in place of storing it.",
             lambda x, weight, stride, padding: convolve(x[:, -1:], weight[:, -1:], stride, padding),
         ),
-        Mistake(
-            "The stride is ignored: neighbouring outputs read windows that lie `stride` pixels apart.",
-            lambda x, weight, stride, padding: convolve(x, weight, 1, padding),
-        ),
-        Mistake(
-            "The number of outputs is right, and their windows lie 1 pixel apart: window i begins at row i * stride.",
-            size_from_stride_alone,
-        ),
-        Mistake(
-            "The stride is used along one direction only: it holds for rows and for columns.",
-            lambda x, weight, stride, padding: convolve(x, weight, (stride, 1), padding),
-        ),
-        Mistake(
-            "The padding is ignored: put `padding` rows and columns of zeros on each side first.",
-            lambda x, weight, stride, padding: convolve(x, weight, stride, 0),
-        ),
-        Mistake(
-            "The padding is on one side: zeros belong before the first row and column as well as after the last.",
-            padded_at_the_end,
-        ),
+        *mistakes.windows(convolve),
         Mistake(
             "The image is continued at the border: padding means zeros.",
             lambda x, weight, stride, padding: ops.standard(
@@ -158,22 +113,14 @@ def size_from_stride_alone(x, weight, stride, padding):
             "The two channel axes of the weight are exchanged: weight[n, m] has the output channel first.",
             lambda x, weight, stride, padding: convolve(x, weight.swapaxes(0, 1), stride, padding),
         ),
-        Mistake(
-            "The last row and column are missing: the size is (H + 2p - K) // s + 1, with the 1.",
-            lambda x, weight, stride, padding: convolve(x, weight, stride, padding)[:, :, :-1, :-1],
-        ),
+        mistakes.cut_short(convolve),
         Mistake(
             "A mean is taken where a sum is due: all products of a window are added up.",
             lambda x, weight, stride, padding: (
                 convolve(x, weight, stride, padding) / weight[0].size
             ),
         ),
-        Mistake(
-            "Every image of the batch gets the first one's output: the loop over images is lost.",
-            lambda x, weight, stride, padding: np.repeat(
-                convolve(x[:1], weight, stride, padding), len(x), axis=0
-            ),
-        ),
+        mistakes.first_image(convolve),
     ],
 )
 def convolution(rng):
@@ -206,8 +153,10 @@ def convolution(rng):
 
 
 def count(in_channels, out_channels, in_size, kernel_size, stride, padding, bias):
-    c = cost.standard(
-        in_channels, out_channels, in_size, kernel_size, stride=stride, padding=padding
+    c = cost.of(
+        spec.standard(
+            in_channels, out_channels, in_size, kernel_size, stride=stride, padding=padding
+        )
     )
     return c.macs, c.params + out_channels * bias
 
@@ -227,14 +176,7 @@ def side(k):
         "multiplies nothing.",
     ],
     mistakes=[
-        Mistake(
-            "The two numbers are in the other order: first the MACs.",
-            lambda **k: count(**k)[::-1],
-        ),
-        Mistake(
-            "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
-            lambda **k: (2 * count(**k)[0], count(**k)[1]),
-        ),
+        *mistakes.macs_and_params(count),
         Mistake(
             "The bias is counted among the MACs: it is added, and multiplies nothing.",
             lambda **k: (
@@ -257,8 +199,8 @@ def side(k):
             "The positions are those of the input: count the positions of the output, stride and padding included.",
             lambda **k: (count(**k)[0] // side(k) ** 2 * k["in_size"] ** 2, count(**k)[1]),
         ),
-        Mistake("The stride is left out.", lambda stride, **k: count(stride=1, **k)),
-        Mistake("The padding is left out.", lambda padding, **k: count(padding=0, **k)),
+        mistakes.left_out(count, stride=1),
+        mistakes.left_out(count, padding=0),
         Mistake(
             "The kernel's side is taken once: a kernel has D_K times D_K weights.",
             lambda **k: (
@@ -277,13 +219,8 @@ def side(k):
     ],
 )
 def costs(rng):
-    for stride, padding, bias in [
-        (1, 0, False),
-        (1, 1, True),
-        (2, 1, True),
-        (2, 2, False),
-        (3, 0, True),
-    ]:
+    options = [(1, 0, False), (1, 1, True), (2, 1, True), (2, 2, False), (3, 0, True)]
+    for stride, padding, bias in options:
         m, n = (int(each) for each in rng.choice(np.arange(2, 100), size=2, replace=False))
         yield {
             "in_channels": m,
@@ -422,7 +359,7 @@ def in_a_row(in_size, kernel_size, padding):
                 * (in_size + 2 * padding - kernel_size + 1)
             ),
         ),
-        Mistake("That is FLOPs, two for each MAC.", lambda **k: 2 * on_pixels(**k)),
+        mistakes.in_flops(on_pixels),
     ],
 )
 def on_pixels_cases(rng):
@@ -471,15 +408,16 @@ def broken(image, kernel, dilation, *, swap=True, span=True):
         "The second one shows in the size. How many pixels lie between the first and the last of three taps with a dilation of 2?",
     ],
     mistakes=[
-        Mistake(
-            "The span is still dilation * K: between K taps there are K - 1 gaps, so it is dilation * (K - 1) + 1.",
-            lambda **k: broken(swap=False, **k),
+        *mistakes.as_if(
+            broken,
+            {
+                "The span is still dilation * K: between K taps there are K - 1 gaps, so it is dilation * (K - 1) + 1.": {
+                    "swap": False
+                },
+                "Rows and columns of the output are still exchanged.": {"span": False},
+            },
         ),
-        Mistake(
-            "Rows and columns of the output are still exchanged.",
-            lambda **k: broken(span=False, **k),
-        ),
-        Mistake("Nothing is repaired yet: this is what the given function returns.", broken),
+        mistakes.unrepaired(broken),
         Mistake(
             "The dilation is ignored: neighbouring taps read pixels that are `dilation` apart.",
             lambda image, kernel, dilation: dilated(image, kernel, 1),
@@ -497,13 +435,8 @@ def broken(image, kernel, dilation, *, swap=True, span=True):
     ],
 )
 def dilations(rng):
-    for h, w, k_h, k_w, dilation in [
-        (6, 8, 3, 3, 1),
-        (9, 9, 3, 3, 2),
-        (9, 7, 3, 2, 2),
-        (8, 12, 2, 3, 3),
-        (7, 10, 2, 4, 2),
-    ]:
+    sizes = [(6, 8, 3, 3, 1), (9, 9, 3, 3, 2), (9, 7, 3, 2, 2), (8, 12, 2, 3, 3), (7, 10, 2, 4, 2)]
+    for h, w, k_h, k_w, dilation in sizes:
         yield {
             "image": whole(rng, h, w),
             "kernel": whole(rng, k_h, k_w),

@@ -2,15 +2,11 @@
 
 import numpy as np
 
-from dsconv_lib import cost, ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib import cost, ops, spec
+from dsconv_lib.classroom import mistakes
+from dsconv_lib.classroom.question import Mistake, question, whole
 
 WRITTEN = {"share-of-the-standard-layer": 2, "channels-never-meet": 3}
-
-
-def whole(rng, *shape, dtype=float):
-    """Small whole numbers: sums of them are exact in any order, in float32 too."""
-    return rng.integers(-4, 5, size=shape).astype(dtype)
 
 
 # ---- The operation -------------------------------------------------------------------------------
@@ -18,17 +14,6 @@ def whole(rng, *shape, dtype=float):
 
 def convolve(x, weight, stride, padding):
     return ops.depthwise(x, weight, stride=stride, padding=padding)
-
-
-def padded_at_the_end(x, weight, stride, padding):
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * padding), (0, 2 * padding)))
-    return ops.depthwise(padded, weight, stride=stride)
-
-
-def size_from_stride_alone(x, weight, stride, padding):
-    """The right number of outputs, and windows that lie one pixel apart."""
-    rows, columns = convolve(x, weight, stride, padding).shape[2:]
-    return convolve(x, weight, 1, padding)[:, :, :rows, :columns]
 
 
 def summed_over_channels(x, weight, stride, padding):
@@ -51,12 +36,7 @@ def summed_over_channels(x, weight, stride, padding):
         "Sum over its last two axes, and no other.",
     ],
     mistakes=[
-        Mistake(
-            "The kernel is flipped, in rows and columns: deep learning lays it on the image as it is.",
-            lambda x, weight, stride, padding: convolve(
-                x, weight[:, :, ::-1, ::-1], stride, padding
-            ),
-        ),
+        mistakes.flipped(convolve),
         Mistake(
             "The channels are summed: in a depthwise convolution each output channel reads one input channel.",
             summed_over_channels,
@@ -73,26 +53,7 @@ def summed_over_channels(x, weight, stride, padding):
                 axis=1, keepdims=True
             ),
         ),
-        Mistake(
-            "The stride is ignored: neighbouring outputs read windows that lie `stride` pixels apart.",
-            lambda x, weight, stride, padding: convolve(x, weight, 1, padding),
-        ),
-        Mistake(
-            "The number of outputs is right, and their windows lie 1 pixel apart: window i begins at row i * stride.",
-            size_from_stride_alone,
-        ),
-        Mistake(
-            "The stride is used along one direction only: it holds for rows and for columns.",
-            lambda x, weight, stride, padding: convolve(x, weight, (stride, 1), padding),
-        ),
-        Mistake(
-            "The padding is ignored: put `padding` rows and columns of zeros on each side first.",
-            lambda x, weight, stride, padding: convolve(x, weight, stride, 0),
-        ),
-        Mistake(
-            "The padding is on one side: zeros belong before the first row and column as well as after the last.",
-            padded_at_the_end,
-        ),
+        *mistakes.windows(convolve),
         Mistake(
             "The order of the filters is another: filter n belongs to input channel n // multiplier, "
             "so the filters of one channel are neighbours.",
@@ -122,32 +83,19 @@ def summed_over_channels(x, weight, stride, padding):
             "Rows and columns of the kernel are exchanged: weight[n, 0, u, v] has its row first.",
             lambda x, weight, stride, padding: convolve(x, weight.swapaxes(2, 3), stride, padding),
         ),
-        Mistake(
-            "The last row and column are missing: the size is (H + 2p - K) // s + 1, with the 1.",
-            lambda x, weight, stride, padding: convolve(x, weight, stride, padding)[:, :, :-1, :-1],
-        ),
+        mistakes.cut_short(convolve),
         Mistake(
             "A mean is taken where a sum is due: the products of a window are added up.",
             lambda x, weight, stride, padding: (
                 convolve(x, weight, stride, padding) / weight[0, 0].size
             ),
         ),
-        Mistake(
-            "Every image of the batch gets the first one's output: the loop over images is lost.",
-            lambda x, weight, stride, padding: np.repeat(
-                convolve(x[:1], weight, stride, padding), len(x), axis=0
-            ),
-        ),
+        mistakes.first_image(convolve),
     ],
 )
 def depthwise(rng):
     m = int(rng.integers(2, 5))
-    yield {
-        "x": whole(rng, 1, m, 6, 6),
-        "weight": whole(rng, m, 1, 3, 3),
-        "stride": 1,
-        "padding": 0,
-    }
+    yield {"x": whole(rng, 1, m, 6, 6), "weight": whole(rng, m, 1, 3, 3), "stride": 1, "padding": 0}
     sizes = [
         (2, 3, 7, 8, 1, 3, 3, 2, 1),
         (1, 2, 6, 5, 2, 3, 3, 1, 1),
@@ -177,13 +125,10 @@ def depthwise(rng):
 
 
 def count(in_channels, in_size, kernel_size, stride, padding, multiplier):
-    c = cost.depthwise(
-        in_channels,
-        in_size,
-        kernel_size,
-        stride=stride,
-        padding=padding,
-        multiplier=multiplier,
+    c = cost.of(
+        spec.depthwise(
+            in_channels, in_size, kernel_size, stride=stride, padding=padding, multiplier=multiplier
+        )
     )
     return c.macs, c.params
 
@@ -203,14 +148,7 @@ def side(in_size, kernel_size, stride, padding):
         "$D_G^2$ positions.",
     ],
     mistakes=[
-        Mistake(
-            "The two numbers are in the other order: first the MACs.",
-            lambda **k: count(**k)[::-1],
-        ),
-        Mistake(
-            "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
-            lambda **k: (2 * count(**k)[0], count(**k)[1]),
-        ),
+        *mistakes.macs_and_params(count),
         Mistake(
             "There is a factor M too much: an output number of a depthwise convolution reads one channel.",
             lambda in_channels, **k: tuple(
@@ -385,13 +323,16 @@ def along(position, in_size, kernel_size, stride, padding):
             "That is D_K squared, the answer for a pixel far from the border at stride 1.",
             lambda kernel_size, **k: kernel_size**2,
         ),
-        Mistake(
-            "The stride is left out: with stride s fewer windows exist, and fewer hold the pixel.",
-            lambda stride, **k: changed(stride=1, **k),
-        ),
-        Mistake(
-            "The padding is left out: it moves the windows, and lets more of them reach a pixel at the border.",
-            lambda padding, **k: changed(padding=0, **k),
+        *mistakes.as_if(
+            changed,
+            {
+                "The stride is left out: with stride s fewer windows exist, and fewer hold the pixel.": {
+                    "stride": 1
+                },
+                "The padding is left out: it moves the windows, and lets more of them reach a pixel at the border.": {
+                    "padding": 0
+                },
+            },
         ),
         Mistake(
             "The border is left out: there is no output row above the first or below the last.",
@@ -435,7 +376,7 @@ def who_reads_it(rng):
 
 
 def flop_per_byte(in_channels, in_size, kernel_size, itemsize):
-    c = cost.depthwise(in_channels, in_size, kernel_size, padding=kernel_size // 2)
+    c = cost.of(spec.depthwise(in_channels, in_size, kernel_size, padding=kernel_size // 2))
     return c.intensity(itemsize)
 
 
@@ -458,13 +399,14 @@ def traffic(in_channels, in_size, kernel_size):
             "The work is in MACs: arithmetic intensity counts FLOPs, 2 for each MAC.",
             lambda **k: flop_per_byte(**k) / 2,
         ),
-        Mistake(
-            "The traffic is in numbers: multiply by the bytes of each, `itemsize`.",
-            lambda itemsize, **k: flop_per_byte(itemsize=1, **k),
-        ),
-        Mistake(
-            "Each number is taken as 4 bytes: use `itemsize`.",
-            lambda itemsize, **k: flop_per_byte(itemsize=4, **k),
+        *mistakes.as_if(
+            flop_per_byte,
+            {
+                "The traffic is in numbers: multiply by the bytes of each, `itemsize`.": {
+                    "itemsize": 1
+                },
+                "Each number is taken as 4 bytes: use `itemsize`.": {"itemsize": 4},
+            },
         ),
         Mistake(
             "The weights are left out of the traffic.",
@@ -546,9 +488,8 @@ def shifted(x, weight, before):
             "The time is repaired, and every channel still gets the last kernel.",
             lambda x, weight: causal(x, np.repeat(weight[-1:], len(weight), axis=0)),
         ),
-        Mistake(
-            "Nothing is repaired yet: this is what the given function returns.",
-            lambda x, weight: shifted(x, np.repeat(weight[:1], len(weight), axis=0), 0),
+        mistakes.unrepaired(
+            lambda x, weight: shifted(x, np.repeat(weight[:1], len(weight), axis=0), 0)
         ),
         Mistake(
             "The kernel runs backwards: its last weight belongs to the present.",

@@ -4,15 +4,11 @@ import math
 
 import numpy as np
 
-from dsconv_lib import cost, ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib import cost, ops, spec
+from dsconv_lib.classroom import mistakes
+from dsconv_lib.classroom.question import Mistake, question, whole
 
 WRITTEN = {"narrow-passage": 3, "shuffled-pixels": 2}
-
-
-def whole(rng, *shape, dtype=float):
-    """Small whole numbers: sums of them are exact in any order, in float32 too."""
-    return rng.integers(-4, 5, size=shape).astype(dtype)
 
 
 # ---- The operation -------------------------------------------------------------------------------
@@ -42,10 +38,7 @@ def mix(x, weight, stride):
             "The stride is ignored: every `stride`-th row and column is read, and the others are not.",
             lambda x, weight, stride: mix(x, weight, 1),
         ),
-        Mistake(
-            "The stride is used along one direction only: it holds for rows and for columns.",
-            lambda x, weight, stride: mix(x, weight, (stride, 1)),
-        ),
+        mistakes.one_direction(mix),
         Mistake(
             "The stride begins late: the first row and column are read, so the pixels are 0, s, 2s.",
             lambda x, weight, stride: mix(x[:, :, stride - 1 :, stride - 1 :], weight, stride),
@@ -112,21 +105,14 @@ def mix(x, weight, stride):
                 :, :, : x.shape[2] // stride, : x.shape[3] // stride
             ],
         ),
-        Mistake(
-            "Every image of the batch gets the first one's output: the loop over images is lost.",
-            lambda x, weight, stride: np.repeat(mix(x[:1], weight, stride), len(x), axis=0),
-        ),
+        mistakes.first_image(mix),
     ],
 )
 def pointwise(rng):
     m = int(rng.integers(2, 5))
     yield {"x": whole(rng, 1, m, 4, 5), "weight": whole(rng, m, m, 1, 1), "stride": 1}
-    for b, m, n, h, w, stride in [
-        (2, 3, 4, 4, 3, 1),
-        (1, 4, 2, 7, 5, 2),
-        (3, 2, 5, 6, 6, 2),
-        (2, 3, 1, 8, 5, 3),
-    ]:
+    sizes = [(2, 3, 4, 4, 3, 1), (1, 4, 2, 7, 5, 2), (3, 2, 5, 6, 6, 2), (2, 3, 1, 8, 5, 3)]
+    for b, m, n, h, w, stride in sizes:
         yield {
             "x": whole(rng, b, m, h, w, dtype=np.float32),
             "weight": whole(rng, n, m, 1, 1, dtype=np.float32),
@@ -143,7 +129,7 @@ def pointwise(rng):
 
 
 def count(in_channels, out_channels, height, width, stride, batch):
-    c = cost.pointwise(in_channels, out_channels, (height, width), stride=stride, batch=batch)
+    c = cost.of(spec.pointwise(in_channels, out_channels, (height, width), stride=stride), batch)
     return c.macs, c.params
 
 
@@ -163,7 +149,7 @@ def count(in_channels, out_channels, height, width, stride, batch):
                 height=height // stride, width=width // stride, stride=1, **k
             ),
         ),
-        Mistake("The stride is left out.", lambda stride, **k: count(stride=1, **k)),
+        mistakes.left_out(count, stride=1),
         Mistake(
             "The stride divides the rows only: it divides the columns too.",
             lambda width, stride, height, **k: count(
@@ -175,14 +161,7 @@ def count(in_channels, out_channels, height, width, stride, batch):
             "The batch multiplies the parameters: all images share them.",
             lambda **k: (count(**k)[0], count(**k)[1] * k["batch"]),
         ),
-        Mistake(
-            "The two numbers are in the other order: first the MACs.",
-            lambda **k: count(**k)[::-1],
-        ),
-        Mistake(
-            "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
-            lambda **k: (2 * count(**k)[0], count(**k)[1]),
-        ),
+        *mistakes.macs_and_params(count),
         Mistake(
             "A 3 x 3 kernel is counted: a pointwise kernel has one pixel.",
             lambda **k: tuple(9 * each for each in count(**k)),
@@ -373,10 +352,7 @@ def reshaped(x, matrix, *, before, after):
         "The way back needs the same care. After the product the channels are last, so reshape to `(B, H, W, N)` and transpose.",
     ],
     mistakes=[
-        Mistake(
-            "Nothing is repaired yet: this is what the given function returns.",
-            lambda x, matrix: reshaped(x, matrix, before=False, after=False),
-        ),
+        mistakes.unrepaired(lambda x, matrix: reshaped(x, matrix, before=False, after=False)),
         Mistake(
             "The way in is repaired. On the way back the channels are last: reshape to (B, H, W, N), then transpose.",
             lambda x, matrix: reshaped(x, matrix, before=True, after=False),
@@ -427,21 +403,16 @@ def solve(in_channels, out_channels, size, itemsize, intensity, *, flops=2, writ
         "If the factor of $B$ is not positive, no batch is large enough: the maps alone move too many bytes. Return `None`.",
     ],
     mistakes=[
-        Mistake(
-            "The work is in MACs: arithmetic intensity counts FLOPs, 2 for each MAC.",
-            lambda **k: solve(flops=1, **k),
-        ),
-        Mistake(
-            "The output is left out of the traffic: it has to be written.",
-            lambda **k: solve(written=0, **k),
-        ),
-        Mistake(
-            "Each number is taken as 4 bytes: use `itemsize`.",
-            lambda itemsize, **k: solve(itemsize=4, **k),
-        ),
-        Mistake(
-            "The image is taken as one pixel: it has `size` times `size`.",
-            lambda size, **k: solve(size=1, **k),
+        *mistakes.as_if(
+            solve,
+            {
+                "The work is in MACs: arithmetic intensity counts FLOPs, 2 for each MAC.": {
+                    "flops": 1
+                },
+                "The output is left out of the traffic: it has to be written.": {"written": 0},
+                "Each number is taken as 4 bytes: use `itemsize`.": {"itemsize": 4},
+                "The image is taken as one pixel: it has `size` times `size`.": {"size": 1},
+            },
         ),
         Mistake(
             "The result is rounded down: then the batch is one image too small.",
@@ -458,14 +429,8 @@ def solve(in_channels, out_channels, size, itemsize, intensity, *, flops=2, writ
     ],
 )
 def batches(rng):
-    for size, itemsize, intensity in [
-        (1, 4, 20.0),
-        (1, 2, 60.0),
-        (7, 4, 40.0),
-        (2, 2, 90.0),
-        (1, 4, 500.0),
-        (14, 4, 10.0),
-    ]:
+    layers = [(1, 4, 20.0), (1, 2, 60.0), (7, 4, 40.0), (2, 2, 90.0), (1, 4, 500.0), (14, 4, 10.0)]
+    for size, itemsize, intensity in layers:
         yield {
             "in_channels": int(rng.integers(256, 700)),
             "out_channels": int(rng.integers(256, 700)),

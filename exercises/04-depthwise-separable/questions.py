@@ -2,15 +2,11 @@
 
 import numpy as np
 
-from dsconv_lib import cost, ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib import cost, ops, spec
+from dsconv_lib.classroom import mistakes
+from dsconv_lib.classroom.question import Mistake, question, whole
 
 WRITTEN = {"ratio": 3, "one-filter-after-all": 3}
-
-
-def whole(rng, *shape, dtype=float):
-    """Small whole numbers: sums of them are exact in any order, in float32 too."""
-    return rng.integers(-4, 5, size=shape).astype(dtype)
 
 
 # ---- The operation -------------------------------------------------------------------------------
@@ -44,21 +40,9 @@ def with_other_order(x, depthwise_weight, pointwise_weight, stride, padding):
     return mixed(np.concatenate(parts, axis=1), pointwise_weight)
 
 
-def size_from_stride_alone(x, depthwise_weight, pointwise_weight, stride, padding):
-    """The right number of outputs, and windows that lie one pixel apart."""
-    arrays = x, depthwise_weight, pointwise_weight
-    rows, columns = separate(*arrays, stride, padding).shape[2:]
-    return separate(*arrays, 1, padding)[:, :, :rows, :columns]
-
-
 def pointwise_first(x, depthwise_weight, pointwise_weight, stride, padding):
     y = mixed(x, pointwise_weight)
     return ops.depthwise(y, depthwise_weight, stride=stride, padding=padding)
-
-
-def padded_at_the_end(x, depthwise_weight, pointwise_weight, stride, padding):
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * padding), (0, 2 * padding)))
-    return separate(padded, depthwise_weight, pointwise_weight, stride, 0)
 
 
 @question(
@@ -95,38 +79,8 @@ def padded_at_the_end(x, depthwise_weight, pointwise_weight, stride, padding):
                 x, depthwise_weight, pointwise_weight, stride, padding
             )[:, :, ::stride, ::stride],
         ),
-        Mistake(
-            "The stride is ignored: neighbouring outputs read windows that lie `stride` pixels apart.",
-            lambda x, depthwise_weight, pointwise_weight, stride, padding: separate(
-                x, depthwise_weight, pointwise_weight, 1, padding
-            ),
-        ),
-        Mistake(
-            "The number of outputs is right, and their windows lie 1 pixel apart: window i begins at row i * stride.",
-            size_from_stride_alone,
-        ),
-        Mistake(
-            "The stride is used along one direction only: it holds for rows and for columns.",
-            lambda x, depthwise_weight, pointwise_weight, stride, padding: separate(
-                x, depthwise_weight, pointwise_weight, (stride, 1), padding
-            ),
-        ),
-        Mistake(
-            "The padding is ignored: put `padding` rows and columns of zeros on each side first.",
-            lambda x, depthwise_weight, pointwise_weight, stride, padding: separate(
-                x, depthwise_weight, pointwise_weight, stride, 0
-            ),
-        ),
-        Mistake(
-            "The padding is on one side: zeros belong before the first row and column as well as after the last.",
-            padded_at_the_end,
-        ),
-        Mistake(
-            "The kernel is flipped, in rows and columns: deep learning lays it on the image as it is.",
-            lambda x, depthwise_weight, pointwise_weight, stride, padding: separate(
-                x, depthwise_weight[:, :, ::-1, ::-1], pointwise_weight, stride, padding
-            ),
-        ),
+        *mistakes.windows(separate),
+        mistakes.flipped(separate, "depthwise_weight"),
         Mistake(
             "Filter n reads channel n % M: it belongs to input channel n // multiplier.",
             with_other_order,
@@ -166,12 +120,7 @@ def padded_at_the_end(x, depthwise_weight, pointwise_weight, stride, padding):
                 padding,
             ),
         ),
-        Mistake(
-            "The last row and column are missing: the size is (H + 2p - K) // s + 1, with the 1.",
-            lambda x, depthwise_weight, pointwise_weight, stride, padding: separate(
-                x, depthwise_weight, pointwise_weight, stride, padding
-            )[:, :, :-1, :-1],
-        ),
+        mistakes.cut_short(separate),
     ],
 )
 def separable(rng):
@@ -211,14 +160,16 @@ def separable(rng):
 
 
 def count(in_channels, out_channels, in_size, kernel_size, stride, padding, multiplier):
-    c = cost.separable(
-        in_channels,
-        out_channels,
-        in_size,
-        kernel_size,
-        stride=stride,
-        padding=padding,
-        multiplier=multiplier,
+    c = cost.of(
+        spec.separable(
+            in_channels,
+            out_channels,
+            in_size,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            multiplier=multiplier,
+        )
     )
     return c.macs, c.params
 
@@ -273,22 +224,15 @@ def halves(k):
                 halves(k)[0], k["kernel_size"] ** 2 * k["in_channels"] * k["out_channels"]
             ),
         ),
-        Mistake(
-            "The two numbers are in the other order: first the MACs.",
-            lambda **k: count(**k)[::-1],
-        ),
-        Mistake(
-            "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
-            lambda **k: (2 * count(**k)[0], count(**k)[1]),
-        ),
+        *mistakes.macs_and_params(count),
         Mistake(
             "The kernel's side is taken once: a kernel has D_K times D_K weights.",
             lambda **k: (
                 lambda p, d, w: (p * (d // k["kernel_size"] + w), d // k["kernel_size"] + w)
             )(*halves(k)),
         ),
-        Mistake("The stride is left out.", lambda stride, **k: count(stride=1, **k)),
-        Mistake("The padding is left out.", lambda padding, **k: count(padding=0, **k)),
+        mistakes.left_out(count, stride=1),
+        mistakes.left_out(count, padding=0),
     ],
 )
 def costs(rng):
@@ -522,12 +466,8 @@ def merge_in_turn(depthwise_weight, pointwise_weight, in_channels):
     ],
 )
 def merges(rng):
-    for m, multiplier, n, k_h, k_w in [
-        (3, 1, 4, 3, 3),
-        (2, 2, 3, 3, 3),
-        (3, 2, 3, 2, 3),
-        (2, 3, 5, 1, 3),
-    ]:
+    sizes = [(3, 1, 4, 3, 3), (2, 2, 3, 3, 3), (3, 2, 3, 2, 3), (2, 3, 5, 1, 3)]
+    for m, multiplier, n, k_h, k_w in sizes:
         yield {
             "depthwise_weight": whole(rng, m * multiplier, 1, k_h, k_w) + 5,
             "pointwise_weight": whole(rng, n, m * multiplier, 1, 1) + 5,
@@ -545,8 +485,8 @@ def is_separable(weight):
     return bool((np.linalg.matrix_rank(slices) <= 1).all())
 
 
-def rank_one(array):
-    return bool((np.linalg.matrix_rank(array) <= 1).all())
+def rank_one(weight):
+    return bool((np.linalg.matrix_rank(weight) <= 1).all())
 
 
 @question(

@@ -3,14 +3,10 @@
 import numpy as np
 
 from dsconv_lib import ops
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib.classroom import mistakes
+from dsconv_lib.classroom.question import Mistake, question, whole
 
 WRITTEN = {"bias-before-batch-normalisation": 3, "gradient-of-the-input": 3}
-
-
-def whole(rng, *shape, dtype=float):
-    """Small whole numbers: sums of them are exact in any order, in float32 too."""
-    return rng.integers(-4, 5, size=shape).astype(dtype)
 
 
 # ---- The gradient of a depthwise weight ----------------------------------------------------------
@@ -229,9 +225,8 @@ def overwritten(grad_output, weight):
             "Each tap still wipes out what the others have left: add with +=, as windows overlap.",
             overwritten,
         ),
-        Mistake(
-            "Nothing is repaired yet: this is what the given function returns.",
-            lambda grad_output, weight: overwritten(grad_output, weight[:, :, ::-1, ::-1]),
+        mistakes.unrepaired(
+            lambda grad_output, weight: overwritten(grad_output, weight[:, :, ::-1, ::-1])
         ),
         Mistake(
             "Rows and columns of the kernel are exchanged.",
@@ -257,12 +252,8 @@ def overwritten(grad_output, weight):
     ],
 )
 def input_gradients(rng):
-    for b, m, rows, columns, k in [
-        (1, 2, 1, 1, 3),
-        (1, 1, 1, 3, 2),
-        (2, 3, 3, 4, 3),
-        (2, 2, 5, 3, 2),
-    ]:
+    sizes = [(1, 2, 1, 1, 3), (1, 1, 1, 3, 2), (2, 3, 3, 4, 3), (2, 2, 5, 3, 2)]
+    for b, m, rows, columns, k in sizes:
         dtype = np.float32 if b == 2 else np.float64
         yield {
             "grad_output": whole(rng, b, m, rows, columns, dtype=dtype),
@@ -291,31 +282,28 @@ def batch_norm(x, gamma, beta, eps, *, axes=(0, 2, 3), ddof=0, inside=True):
         "`keepdims=True` leaves axes of length 1, so that mean and variance fit the input again. `gamma[:, None, None]` does the same for $\\gamma$.",
     ],
     mistakes=[
-        Mistake(
-            "Each image is normalised by itself: the mean of a channel is taken over the batch too.",
-            lambda **k: batch_norm(axes=(2, 3), **k),
+        *mistakes.as_if(
+            batch_norm,
+            {
+                "Each image is normalised by itself: the mean of a channel is taken over the batch too.": {
+                    "axes": (2, 3)
+                },
+                "All channels are normalised together: each channel has a mean and a variance of its own.": {
+                    "axes": None
+                },
+                "Each pixel is normalised by itself: the mean of a channel is taken over rows and columns too.": {
+                    "axes": (0,)
+                },
+                "The mean is taken over the channels: that is another normalisation.": {
+                    "axes": (1,)
+                },
+                "The variance is divided by the count less 1: batch normalisation divides by the count.": {
+                    "ddof": 1
+                },
+                "eps is outside of the root: it is added to the variance.": {"inside": False},
+                "eps is left out.": {"eps": 0.0},
+            },
         ),
-        Mistake(
-            "All channels are normalised together: each channel has a mean and a variance of its own.",
-            lambda **k: batch_norm(axes=None, **k),
-        ),
-        Mistake(
-            "Each pixel is normalised by itself: the mean of a channel is taken over rows and columns too.",
-            lambda **k: batch_norm(axes=(0,), **k),
-        ),
-        Mistake(
-            "The mean is taken over the channels: that is another normalisation.",
-            lambda **k: batch_norm(axes=(1,), **k),
-        ),
-        Mistake(
-            "The variance is divided by the count less 1: batch normalisation divides by the count.",
-            lambda **k: batch_norm(ddof=1, **k),
-        ),
-        Mistake(
-            "eps is outside of the root: it is added to the variance.",
-            lambda **k: batch_norm(inside=False, **k),
-        ),
-        Mistake("eps is left out.", lambda eps, **k: batch_norm(eps=0.0, **k)),
         Mistake(
             "gamma and beta are left out.",
             lambda gamma, beta, **k: batch_norm(
@@ -325,12 +313,8 @@ def batch_norm(x, gamma, beta, eps, *, axes=(0, 2, 3), ddof=0, inside=True):
     ],
 )
 def norms(rng):
-    for b, m, h, w, eps in [
-        (4, 3, 2, 3, 1e-1),
-        (2, 2, 4, 4, 1e-2),
-        (3, 3, 3, 3, 1e-1),
-        (6, 2, 1, 1, 1e-2),
-    ]:
+    sizes = [(4, 3, 2, 3, 1e-1), (2, 2, 4, 4, 1e-2), (3, 3, 3, 3, 1e-1), (6, 2, 1, 1, 1e-2)]
+    for b, m, h, w, eps in sizes:
         yield {
             "x": rng.normal(size=(b, m, h, w)) * 2 + 3 * np.arange(m)[:, None, None],
             "gamma": rng.uniform(0.5, 2, size=m),

@@ -2,8 +2,9 @@
 
 from itertools import pairwise
 
-from dsconv_lib import cost
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib import cost, spec
+from dsconv_lib.classroom import mistakes
+from dsconv_lib.classroom.question import Mistake, question
 
 WRITTEN = {"width-multiplier": 3, "resolution-multiplier": 2}
 
@@ -112,7 +113,7 @@ def network(resolution, blocks, classes, stem=32, *, stride_in="depthwise", roun
         return -(-side // stride) if round_up else side // stride
 
     side = halved(resolution, 2)
-    total = cost.standard(3, stem, side, 3, padding=1).macs
+    total = cost.of(spec.standard(3, stem, side, 3, padding=1)).macs
     m = stem
     for n, stride in blocks:
         after = halved(side, stride)
@@ -172,7 +173,7 @@ def network(resolution, blocks, classes, stem=32, *, stride_in="depthwise", roun
                 network(resolution, blocks, classes) - depthwise_part(resolution, blocks)
             ),
         ),
-        Mistake("That is FLOPs, two for each MAC.", lambda **k: 2 * network(**k)),
+        mistakes.in_flops(network),
     ],
 )
 def networks(rng):
@@ -342,19 +343,31 @@ def receptive_fields(rng):
 
 
 def grouped(in_channels, out_channels, in_size, kernel_size, stride, padding, groups):
-    return cost.standard(
-        in_channels,
-        out_channels,
-        in_size,
-        kernel_size,
-        stride=stride,
-        padding=padding,
-        groups=groups,
+    return cost.of(
+        spec.standard(
+            in_channels,
+            out_channels,
+            in_size,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            groups=groups,
+        )
     ).macs
 
 
 def divided_twice(groups, **k):
     return grouped(groups=groups, **k) // groups
+
+
+def on_another_side(count):
+    """A count whose output has the side (D + 2p - K + 1) // s."""
+
+    def wrong(in_size, kernel_size, stride, padding, **k):
+        side = (in_size + 2 * padding - kernel_size + 1) // stride
+        return kernel_size**2 * count(in_size=side, kernel_size=1, stride=1, padding=0, **k)
+
+    return wrong
 
 
 @question(
@@ -373,36 +386,15 @@ def divided_twice(groups, **k):
         ),
         Mistake(
             "The output's side is still wrong: it is (D + 2p - K) // s + 1.",
-            lambda in_size, kernel_size, stride, padding, **k: (
-                grouped(
-                    in_size=(in_size + 2 * padding - kernel_size + 1) // stride,
-                    kernel_size=1,
-                    stride=1,
-                    padding=0,
-                    **k,
-                )
-                * kernel_size**2
-            ),
+            on_another_side(grouped),
         ),
-        Mistake(
-            "Nothing is repaired yet: this is what the given function returns.",
-            lambda in_size, kernel_size, stride, padding, **k: (
-                divided_twice(
-                    in_size=(in_size + 2 * padding - kernel_size + 1) // stride,
-                    kernel_size=1,
-                    stride=1,
-                    padding=0,
-                    **k,
-                )
-                * kernel_size**2
-            ),
-        ),
+        mistakes.unrepaired(on_another_side(divided_twice)),
         Mistake(
             "The groups are left out: a filter reads M / groups channels.",
             lambda groups, **k: grouped(groups=1, **k),
         ),
-        Mistake("That is FLOPs, two for each MAC.", lambda **k: 2 * grouped(**k)),
-        Mistake("The stride is left out.", lambda stride, **k: grouped(stride=1, **k)),
+        mistakes.in_flops(grouped),
+        mistakes.left_out(grouped, stride=1),
     ],
 )
 def counters(rng):

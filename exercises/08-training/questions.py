@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from dsconv_lib.exercise import Mistake, question
+from dsconv_lib.classroom import mistakes
+from dsconv_lib.classroom.question import Mistake, question
 
 WRITTEN = {"slope-of-the-loss": 3, "standard-error": 3}
 
@@ -102,6 +103,12 @@ def naive(scores, labels, epsilon):
     return float(-(q * np.log(p)).sum() / len(scores))
 
 
+def in_the_target(function, without):
+    """Two mistakes of both questions; `without` is what to say where the smoothing is left out."""
+    shared = "The wrong classes share epsilon among themselves in your count: all classes get epsilon / C, the label too."
+    return mistakes.as_if(function, {without: {"epsilon": 0.0}, shared: {"extra": 1}})
+
+
 def some_scores(rng, images, classes, spread):
     return {
         "scores": rng.normal(size=(images, classes)) * spread,
@@ -133,14 +140,7 @@ def score_cases(rng):
             "Large scores overflow: subtract the largest score of each image before the exponential.",
             naive,
         ),
-        Mistake(
-            "The smoothing is left out.",
-            lambda scores, labels, epsilon: loss(scores, labels, 0.0),
-        ),
-        Mistake(
-            "The wrong classes share epsilon among themselves in your count: all classes get epsilon / C, the label too.",
-            lambda **k: loss(extra=1, **k),
-        ),
+        *in_the_target(loss, "The smoothing is left out."),
         Mistake(
             "The losses of the images are added up: the loss of a batch is their mean.",
             lambda scores, labels, epsilon: len(scores) * loss(scores, labels, epsilon),
@@ -184,14 +184,7 @@ def slope(scores, labels, epsilon, *, extra=0):
             lambda scores, labels, epsilon: len(scores) * slope(scores, labels, epsilon),
         ),
         Mistake("The sign is turned: it is p - q.", lambda **k: -slope(**k)),
-        Mistake(
-            "The smoothing is left out of the target.",
-            lambda scores, labels, epsilon: slope(scores, labels, 0.0),
-        ),
-        Mistake(
-            "The wrong classes share epsilon among themselves in your count: all classes get epsilon / C, the label too.",
-            lambda **k: slope(extra=1, **k),
-        ),
+        *in_the_target(slope, "The smoothing is left out of the target."),
         Mistake(
             "Those are the probabilities: subtract the target.",
             lambda scores, labels, epsilon: np.exp(log_softmax(scores)) / len(scores),
@@ -242,18 +235,18 @@ def statistics(batches, momentum, *, swapped=False, ddof=1, start=1.0):
         "The second mistake is in the variance. Try a batch of two images: which variance does PyTorch store, the one divided by 2 or the one divided by 1?",
     ],
     mistakes=[
-        Mistake(
-            "The momentum is still on the wrong side: PyTorch's momentum is the weight of the new batch.",
-            lambda **k: statistics(swapped=True, **k),
+        *mistakes.as_if(
+            statistics,
+            {
+                "The momentum is still on the wrong side: PyTorch's momentum is the weight of the new batch.": {
+                    "swapped": True
+                },
+                "The stored variance is still divided by the count: PyTorch stores the one divided by the count less 1.": {
+                    "ddof": 0
+                },
+            },
         ),
-        Mistake(
-            "The stored variance is still divided by the count: PyTorch stores the one divided by the count less 1.",
-            lambda **k: statistics(ddof=0, **k),
-        ),
-        Mistake(
-            "Nothing is repaired yet: this is what the given function returns.",
-            lambda **k: statistics(swapped=True, ddof=0, **k),
-        ),
+        mistakes.unrepaired(lambda **k: statistics(swapped=True, ddof=0, **k)),
         Mistake(
             "The variance starts at 0: a new layer has the stored mean 0 and the stored variance 1.",
             lambda **k: statistics(start=0.0, **k),
@@ -276,12 +269,8 @@ def statistics(batches, momentum, *, swapped=False, ddof=1, start=1.0):
     ],
 )
 def runnings(rng):
-    for steps, images, channels, momentum in [
-        (1, 2, 3, 0.1),
-        (4, 5, 2, 0.1),
-        (3, 4, 1, 0.3),
-        (6, 8, 4, 0.01),
-    ]:
+    sizes = [(1, 2, 3, 0.1), (4, 5, 2, 0.1), (3, 4, 1, 0.3), (6, 8, 4, 0.01)]
+    for steps, images, channels, momentum in sizes:
         yield {
             "batches": rng.normal(size=(steps, images, channels)) * 3 + 5,
             "momentum": momentum,

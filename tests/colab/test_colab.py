@@ -13,13 +13,14 @@ from pathlib import Path
 import nbformat
 import pytest
 import repository
-from exercise_files import EXERCISES, FOLDERS, solved
 from forks import copy_of_the_course, point
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
+
+from tests.classroom.exercise_files import EXERCISES, FOLDERS, solved
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "_build/colab/bin/python"

@@ -1,0 +1,204 @@
+"""What leaves the gradebook: tables for other systems, a page for each student, two for teachers.
+
+A student's page has marks, the sizes of the cases that failed, the diagnosis, and hints. It never has
+anything that the submission printed, returned or raised.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dsconv_lib.classroom.grading.gradebook import DIGITS, Assignment, Gradebook, Result, plain
+
+BINS = 10  # of the distribution of marks
+
+
+def export(book: Gradebook) -> None:
+    """Write every table and page of a gradebook into its folder."""
+    here = book.assignment
+    results, folder = book.results(), book.folder
+    _write(folder / "marks.csv", _csv(_marks(here, results)))
+    _write(folder / "results.json", json.dumps(_gradescope(here, results), indent=1) + "\n")
+    for system, table in (("canvas", _canvas), ("moodle", _moodle)):
+        theirs = [each for each in results if each.submission.system == system]
+        if theirs:
+            _write(folder / f"{system}.csv", _csv(table(here, theirs)))
+    pages = Environment(
+        loader=PackageLoader("dsconv_lib.classroom.grading"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["points"] = points
+    (folder / "students").mkdir(exist_ok=True)
+    shown: dict[str, Any] = {"assignment": here, "most": sum(here.points.values())}
+    student = pages.get_template("student.html")
+    for each in results:
+        page = student.render(result=each, **shown)
+        _write(folder / "students" / page_name(each), page)
+    _write(
+        folder / "index.html",
+        pages.get_template("class.html").render(
+            results=results,
+            page_name=page_name,
+            others=here.others,
+            distribution=_distribution(results, shown["most"]),
+            hardest=_hardest(here, results),
+            median=statistics.median(each.total for each in results),
+            waiting_for=round(
+                max(
+                    (shown["most"] - each.marked(here.points) for each in results if each.marks),
+                    default=0.0,
+                ),
+                4,
+            ),
+            **shown,
+        ),
+    )
+    if here.written:
+        review = pages.get_template("review.html")
+        to_fill_in = folder / "review.csv"
+        _write(folder / "review.html", review.render(results=results, table=to_fill_in, **shown))
+
+
+def review_table(here: Assignment, results: Iterable[Result]) -> str:
+    """Make the table to fill in: a row for each written answer, with the points it has by now."""
+    rows: list[list[str]] = [["student", "question", "points", "comment"]]
+    for name in here.written:
+        for each in results:
+            given = each.manual.get(name)
+            mark = [points(given[0]), plain(given[1])] if given else ["", ""]
+            rows.append([plain(each.submission.student), name, *mark])
+    return _csv(rows)
+
+
+def points(value: float | None) -> str:
+    """Write points with the digits they need, and none where there are none."""
+    return "" if value is None else f"{value:.{DIGITS}f}".rstrip("0").rstrip(".")
+
+
+def page_name(result: Result) -> str:
+    """Name a student's page: nothing of a file name that a path could trip over."""
+    student = result.submission.student
+    digest = hashlib.sha256(student.encode(errors="replace")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', student).strip('-')[:60]}-{digest}.html"
+
+
+def _marks(here: Assignment, results: Iterable[Result]) -> Iterable[list[str]]:
+    columns = [(name, f"{name} (manual)") for name in here.points]
+    yield [
+        *("student", "id", "late", "file", "graded"),
+        *(each for pair in columns for each in pair),
+        *("total", "out of", "notes", "to look at"),
+    ]
+    most = points(sum(here.points.values()))
+    for each in results:
+        who = each.submission
+        given = [
+            (points(each.automatic(name)), points(each.manual.get(name, (None,))[0]))
+            for name in here.points
+        ]
+        yield [
+            *(plain(who.student), who.id, "late" if who.late else "", plain(who.file)),
+            "yes" if each.marks else "no",
+            *(part for pair in given for part in pair),
+            *(points(each.total), most, plain("; ".join(each.notes))),
+            plain("; ".join(each.suspicious)),
+        ]
+
+
+def _gradescope(here: Assignment, results: Iterable[Result]) -> dict[str, Any]:
+    return {
+        "assignment": here.name,
+        "seed": here.seed,
+        "version": here.version,
+        "submissions": [
+            {
+                "student": each.submission.student,
+                "id": each.submission.id,
+                "graded": each.marks is not None,
+                "score": each.total,
+                "max_score": sum(here.points.values()),
+                "output": "\n".join(each.notes),
+                "tests": [_test(here, each, name) for name in here.points],
+            }
+            for each in results
+        ],
+    }
+
+
+def _test(here: Assignment, result: Result, name: str) -> dict[str, Any]:
+    found = result.marks["questions"].get(name, {}) if result.marks else {}
+    lines = [f"{each['sizes']}: {each['problem']}" for each in found.get("failures", ())]
+    if name in result.manual:
+        lines.append(result.manual[name][1])
+    return {
+        "name": name,
+        "score": result.score(name),
+        "max_score": here.points[name],
+        "manual": name in result.manual,
+        "output": "\n".join(line for line in lines if line),
+    }
+
+
+def _canvas(here: Assignment, results: Iterable[Result]) -> Iterable[list[str]]:
+    yield ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", plain(here.name)]
+    yield ["    Points Possible", "", "", "", "", points(sum(here.points.values()))]
+    for each in results:
+        mark = points(each.total) if each.marks else ""
+        yield [plain(each.submission.student), each.submission.id, "", "", "", mark]
+
+
+def _moodle(here: Assignment, results: Iterable[Result]) -> Iterable[list[str]]:
+    yield ["Identifier", "Full name", "Grade", "Maximum grade"]
+    most = points(sum(here.points.values()))
+    for each in results:
+        mark = points(each.total) if each.marks else ""
+        who = each.submission
+        yield [f"Participant {who.id}", plain(who.student), mark, most]
+
+
+def _distribution(results: Sequence[Result], most: float) -> list[tuple[str, int]]:
+    counts = [0] * BINS
+    for each in results:
+        share = each.total / most if most else 0.0
+        counts[min(int(BINS * share), BINS - 1)] += 1
+    edges = [points(round(most * n / BINS, 2)) for n in range(BINS + 1)]
+    return [(f"{edges[n]} to {edges[n + 1]}", count) for n, count in enumerate(counts)]
+
+
+def _hardest(here: Assignment, results: Sequence[Result]) -> list[tuple[str, float]]:
+    """Give the share of its points that each question earned, the smallest first."""
+    shares = {}
+    for name, most in here.points.items():
+        marked = [
+            each for each in results if name in each.manual or each.automatic(name) is not None
+        ]
+        if marked and most:
+            shares[name] = statistics.fmean(each.score(name) for each in marked) / most
+    return sorted(shares.items(), key=lambda each: each[1])
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file at once, so that nobody reads half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8", errors="replace")
+    os.replace(part, path)
