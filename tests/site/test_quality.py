@@ -8,8 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import site_checks
-from site_checks import PAGES, ROOT, SITE
+
+from tests.site import site_checks
+from tests.site.site_checks import PAGES, ROOT, SITE
 
 AXE = ROOT / "_build/npm/axe-core/axe.min.js"
 ALL = [*PAGES, "search", "genindex", "404"]
