@@ -74,7 +74,7 @@ def pinned():
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    """A fork with a release, where the address it was pointed at leads, for git on this machine."""
+    """A fork with the tag of a version, where the address it was pointed at leads, for git on this machine."""
     if not PYTHON.exists():
         pytest.fail("There is no environment with Colab's versions: type make colab")
     folder = copy_of_the_course(tmp_path_factory.mktemp("fork") / "course")
