@@ -12,8 +12,7 @@ FORCE ?=
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
-MATHJAX := _build/npm/mathjax/.fetched
-AXE := _build/npm/axe-core/.fetched
+NPM := _build/npm/.fetched
 PDF := _build/pdf/depthwise-separable-convolution.pdf
 NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercises/*/solution*.ipynb))
 
@@ -33,7 +32,7 @@ book: notebooks  ## execute the notebooks that changed, build the site, say whic
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 # Never executes a notebook: a stale one must fail a test here, not be mended on the way.
-test: $(READY) $(AXE) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
+test: $(READY) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
 	@rm -rf _build/html _build/singlehtml _build/pdf _build/.doctrees
 	@$(MAKE) --no-print-directory pdf
 	@# Two processes with one thread each; --dist loadfile keeps the site tests on one browser.
@@ -49,14 +48,14 @@ notebooks: $(READY)  ## make the exercises' notebooks, execute those that change
 
 # Sphinx remembers a page it has warned about and would stay silent, and succeed, the second time:
 # after a failure its memory is thrown away.
-site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebooks
+site: $(READY) $(NPM)  ## build the site from what is stored in the notebooks
 	@$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 
 lite: site  ## add exercises that run on the page, with JupyterLite: make lite PYODIDE=.../pyodide-314.0.6.tar.bz2
 	@scripts/lite.sh _build/html $(BIN)/python $(PYODIDE)
 
 # Apart from site, since printing takes minutes. A site built later has the PDF as long as nothing that it is printed from is newer.
-pdf: $(READY) $(MATHJAX) browser  ## print the whole book into one PDF, and build the site with it
+pdf: $(READY) $(NPM) browser  ## print the whole book into one PDF, and build the site with it
 	@$(BIN)/jupyter-book build . -W -n --keep-going --builder singlehtml || { rm -rf _build/.doctrees; exit 1; }
 	@$(BIN)/python -m book_builder.pdf _build/singlehtml/intro.html $(PDF)
 	@$(MAKE) --no-print-directory site
@@ -100,11 +99,14 @@ ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 $(READY): always
 endif
 
-_build/npm/%/.fetched: scripts/npm.py | $(READY)
-	@$(BIN)/python scripts/npm.py $* $(@D)
+# MathJax and axe-core, which are not committed: npm downloads them and checks their hashes. Its scripts look for node on the PATH.
+$(NPM): scripts/package.json scripts/package-lock.json | $(READY)
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 browser:
-	@scripts/browser.sh
+	@scripts/install.sh chromium "the tests of the site, and the PDF" chromium chromium-browser google-chrome
 
 sandbox:
 	@scripts/sandbox.sh

@@ -27,8 +27,6 @@ import importlib.util
 if importlib.util.find_spec("dsconv_lib") is None:
 {install}"""
 
-app = typer.Typer(add_completion=False)
-
 
 @dataclass(frozen=True)
 class Repository:
@@ -151,7 +149,6 @@ def put_bootstrap(notebook: NotebookNode, source: str) -> None:
     notebook.cells = [cells[0], cell, *cells[1:]]
 
 
-@app.command()
 def main(
     url: Annotated[str, typer.Argument(help="https://github.com/OWNER/NAME")] = "",
     root: Annotated[Path, typer.Option(help="The folder that holds _config.yml.")] = ROOT,
@@ -169,4 +166,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(main)

@@ -10,8 +10,6 @@ from typing import Annotated
 import typer
 from bs4 import BeautifulSoup
 
-app = typer.Typer(add_completion=False)
-
 
 def pages(site: Path) -> dict[str, tuple[str, str]]:
     """Title and content of each page, by its path in the site."""
@@ -46,7 +44,6 @@ def report(before: Path, after: Path) -> str:
     return "\n".join([f"### {count}, of {len(new)}", "", *lines, ""])
 
 
-@app.command()
 def main(
     before: Annotated[Path, typer.Argument(help="The site without the change.")],
     after: Annotated[Path, typer.Argument(help="The site with it.")],
@@ -56,4 +53,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(main)

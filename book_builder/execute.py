@@ -23,9 +23,8 @@ from typing import Annotated, Any
 
 import nbformat
 import typer
-from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from IPython.core.inputtransformer2 import TransformerManager
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -44,7 +43,6 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 TIME_LINE = re.compile(r"^\*\*Time:\*\*.*?(?P<line_break>(?:\\|  +)?)$", re.MULTILINE)
 
 console = Console(highlight=False, soft_wrap=True)
-app = typer.Typer(add_completion=False)
 
 
 # ---- What a notebook stands on -------------------------------------------------------------------
@@ -116,19 +114,11 @@ def sources_hash(notebook: NotebookNode, root: Path) -> str:
 # ---- Running -------------------------------------------------------------------------------------
 
 
-class ThisInterpreter(KernelSpecManager):
-    """Whatever kernels a user has installed, run the interpreter that runs this script."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """The kernel of the running interpreter, whatever ``kernel_name`` is."""
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
-
-
 class OwnKernel(AsyncKernelManager):
-    """Starts that interpreter; nbclient, which makes the manager, stops the kernel at the end."""
+    """Runs the interpreter that runs this, whatever kernels a user has installed; nbclient stops it."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(kernel_spec_manager=ThisInterpreter(), **options)
+        super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
 
 
 def execute(notebook: NotebookNode, folder: Path) -> float:
@@ -311,7 +301,6 @@ def update(path: Path, root: Path, *, force: bool) -> str:
     return f"executed in {entry['seconds']} s" if stale else "normalised"
 
 
-@app.command()
 def main(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Notebooks; without any, all of the book's.")
@@ -356,4 +345,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(main)

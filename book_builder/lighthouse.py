@@ -11,7 +11,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +28,6 @@ from rich.table import Table
 from book_builder import ROOT, chromium
 from dsconv_lib import machine
 
-TOOL = ROOT / "_build/npm/lighthouse"
 VERSION = "13.5.0"
 PAGES = [
     "intro",
@@ -78,40 +76,28 @@ class Compressing(http.server.SimpleHTTPRequestHandler):
         """Say nothing: the table is what is printed."""
 
 
-def install() -> Path:
-    """The command, from npm; installed once into a folder that git ignores."""
-    package = TOOL / "node_modules/lighthouse"
-    described = package / "package.json"
-    if not described.exists() or json.loads(described.read_text())["version"] != VERSION:
-        TOOL.mkdir(parents=True, exist_ok=True)
-        (TOOL / "package.json").write_text("{}\n")
-        quiet = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"]
-        npm = [str(BIN / "npm"), "install", *quiet, f"lighthouse@{VERSION}"]
-        # npm's scripts find node on the PATH.
-        path = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-        if subprocess.run(npm, cwd=TOOL, env=path).returncode:
-            sys.exit(f"Could not install lighthouse@{VERSION} with npm; is the network there?")
-    return package / "cli/index.js"
-
-
-def measure(command: Path, address: str) -> dict[str, Any]:
-    """One run on one page, as Lighthouse reports it."""
-    with tempfile.TemporaryDirectory() as scratch:
-        report = Path(scratch, "report.json")
-        flags = "--headless=new --no-sandbox --disable-gpu"
-        done = subprocess.run(
-            [
-                *(BIN / "node", command, address, "--quiet", "--output=json"),
-                *(f"--output-path={report}", f"--chrome-flags={flags}"),
-            ],
-            env={**os.environ, "CHROME_PATH": chromium.program(), "CI": "1"},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            sys.exit(f"Lighthouse failed on {address}:\n{done.stderr[-2000:]}")
-        read: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        return read
+def measure(address: str) -> dict[str, Any]:
+    """One run on one page, as Lighthouse reports it; npm fetches and keeps the program."""
+    flags = "--headless=new --no-sandbox --disable-gpu"
+    done = subprocess.run(
+        [
+            *(BIN / "npx", "--yes", f"lighthouse@{VERSION}", address, "--quiet"),
+            *("--output=json", "--output-path=stdout", f"--chrome-flags={flags}"),
+        ],
+        env={
+            **os.environ,
+            "PATH": f"{BIN}:{os.environ['PATH']}",  # where npm's scripts find node
+            "NPM_CONFIG_IGNORE_SCRIPTS": "true",
+            "CHROME_PATH": chromium.program(),
+            "CI": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"Lighthouse failed on {address}:\n{done.stderr[-2000:]}")
+    read: dict[str, Any] = json.loads(done.stdout)
+    return read
 
 
 def summary(reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -176,10 +162,9 @@ def main(
     for page in pages or PAGES:
         if not (site / f"{page}.html").exists():
             sys.exit(f"No page {page} in the built site: type make site, or name one of its pages.")
-    command = install()
     with serving(site) as address:
         found = {
-            page: summary([measure(command, f"{address}/{page}.html") for _ in range(runs)])
+            page: summary([measure(f"{address}/{page}.html") for _ in range(runs)])
             for page in pages or PAGES
         }
     out.write_text(json.dumps(known(found, runs), indent=2) + "\n", encoding="utf-8")

@@ -4,17 +4,7 @@
 set -euo pipefail
 
 # pip takes the library from a repository, as in Colab.
-if ! command -v git >/dev/null; then
-    sudo=()
-    [ "$(id -u)" -eq 0 ] || sudo=(sudo -n)
-    if ! command -v apt-get >/dev/null || ! "${sudo[@]}" true 2>/dev/null; then
-        echo "The tests of Colab's notebooks need git. Type: sudo apt-get install -y git" >&2
-        exit 1
-    fi
-    echo "Installing git for the tests of Colab's notebooks"
-    "${sudo[@]}" apt-get update -qq
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git >/dev/null
-fi
+"$(dirname "$0")/install.sh" git "the tests of Colab's notebooks" git
 
 folder=$1
 python=$2

@@ -4,19 +4,7 @@ set -euo pipefail
 
 works() { bwrap --ro-bind / / --unshare-all true 2>/dev/null; }
 
-sudo=()
-[ "$(id -u)" -eq 0 ] || sudo=(sudo -n)
-may_install() { command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }; }
-
-if ! command -v bwrap >/dev/null; then
-    if ! may_install; then
-        echo "Grading needs bubblewrap. Type: sudo apt-get install -y bubblewrap" >&2
-        exit 1
-    fi
-    echo "Installing bubblewrap for the grading tests"
-    "${sudo[@]}" apt-get update -qq
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null
-fi
+"$(dirname "$0")/install.sh" bubblewrap "the grader" bwrap
 works && exit 0
 
 # Ubuntu 24.04 lets only programs with a profile make namespaces. The profile is written on a
@@ -27,7 +15,9 @@ profile bwrap /usr/bin/bwrap flags=(unconfined) {
   userns,
 }'
 if [ "$(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null)" = 1 ]; then
-    if [ -n "${CI:-}" ] && may_install; then
+    if [ -n "${CI:-}" ]; then
+        sudo=()
+        [ "$(id -u)" -eq 0 ] || sudo=(sudo -n)
         echo "$profile" | "${sudo[@]}" tee /etc/apparmor.d/bwrap >/dev/null
         "${sudo[@]}" apparmor_parser -r /etc/apparmor.d/bwrap
         works && exit 0

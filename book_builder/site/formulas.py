@@ -16,7 +16,7 @@ from sphinx.errors import ExtensionError
 
 from book_builder import ROOT
 
-MATHJAX = ROOT / "_build/npm/mathjax"
+MATHJAX = ROOT / "_build/npm/node_modules/mathjax"
 # A formula of Sphinx: \(...\) in a span, \[...\] in a div, a number perhaps in front of it.
 FORMULA = re.compile(
     r'(<(span|div) class="math [^>]*>\s*(?:<span class="eqno">.*?</span>)?)'
@@ -29,7 +29,7 @@ FORMULA_SIZE = "mjx-container { font-size: calc(1ex / 0.442); }"
 
 def draw(pages: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """For each page, the HTML of its formulas and the style sheet they need, all in one run of MathJax."""
-    if not (MATHJAX / ".fetched").exists():
+    if not MATHJAX.exists():
         raise ExtensionError("MathJax is not there to draw the formulas: type make site.")
     done = subprocess.run(
         [Path(sys.executable).with_name("node"), Path(__file__).with_name("typeset.js"), MATHJAX],

@@ -1,7 +1,6 @@
 """`make repo`: one address, repeated wherever a reader or a notebook follows it."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +24,8 @@ def fork(tmp_path_factory):
     folder = copy_of_the_course(tmp_path_factory.mktemp("fork") / "course")
     done = point(folder, URL + ".git/")
     assert done.returncode == 0, done.stderr
-    shutil.copytree(ROOT / "_build/npm", folder / "_build/npm")
+    (folder / "_build").mkdir()
+    (folder / "_build/npm").symlink_to(ROOT / "_build/npm")
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-W", "-n"]
     built = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr

@@ -12,7 +12,7 @@ import pytest
 from tests.site import site_checks
 from tests.site.site_checks import PAGES, ROOT, SITE
 
-AXE = ROOT / "_build/npm/axe-core/axe.min.js"
+AXE = ROOT / "_build/npm/node_modules/axe-core/axe.min.js"
 ALL = [*PAGES, "search", "genindex", "404"]
 WIDTHS = [1280, 375]
 each_page = pytest.mark.parametrize("name", PAGES)
