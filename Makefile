@@ -12,8 +12,7 @@ FORCE ?=
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
-MATHJAX := _build/npm/mathjax/.fetched
-AXE := _build/npm/axe-core/.fetched
+NPM := _build/npm/.fetched
 PDF := _build/pdf/depthwise-separable-convolution.pdf
 NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercises/*/solution*.ipynb))
 
@@ -33,45 +32,47 @@ book: notebooks  ## execute the notebooks that changed, build the site, say whic
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 # Never executes a notebook: a stale one must fail a test here, not be mended on the way.
-test: $(READY) $(AXE) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
+test: $(READY) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
 	@rm -rf _build/html _build/singlehtml _build/pdf _build/.doctrees
 	@$(MAKE) --no-print-directory pdf
 	@# Two processes with one thread each; --dist loadfile keeps the site tests on one browser.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
+	@# The examples in docstrings; the kernels are Python only where Triton is.
+	$(BIN)/python -m pytest --doctest-modules dsconv_lib book_builder $(if $(wildcard $(VENV)/lib/*/site-packages/triton),,--ignore dsconv_lib/kernels)
 	@# One after the other: a notebook that measures time should not share the machine.
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg $(NOTEBOOKS)
 
 notebooks: $(READY)  ## make the exercises' notebooks, execute those that changed (FORCE=1: all of them)
 	@$(BIN)/dsconv release
-	@$(BIN)/python tools/notebooks.py $(if $(FORCE),--force)
+	@$(BIN)/python -m book_builder.execute $(if $(FORCE),--force)
 
 # Sphinx remembers a page it has warned about and would stay silent, and succeed, the second time:
 # after a failure its memory is thrown away.
-site: $(READY) $(MATHJAX)  ## build the site from what is stored in the notebooks
+site: $(READY) $(NPM)  ## build the site from what is stored in the notebooks
 	@$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 
 lite: site  ## add exercises that run on the page, with JupyterLite: make lite PYODIDE=.../pyodide-314.0.6.tar.bz2
-	@tools/lite.sh _build/html $(BIN)/python $(PYODIDE)
+	@scripts/lite.sh _build/html $(BIN)/python $(PYODIDE)
 
 # Apart from site, since printing takes minutes. A site built later has the PDF as long as nothing that it is printed from is newer.
-pdf: $(READY) $(MATHJAX) browser  ## print the whole book into one PDF, and build the site with it
+pdf: $(READY) $(NPM) browser  ## print the whole book into one PDF, and build the site with it
 	@$(BIN)/jupyter-book build . -W -n --keep-going --builder singlehtml || { rm -rf _build/.doctrees; exit 1; }
-	@$(BIN)/python tools/pdf.py _build/singlehtml/intro.html $(PDF)
+	@$(BIN)/python -m book_builder.pdf _build/singlehtml/intro.html $(PDF)
 	@$(MAKE) --no-print-directory site
 
 card: $(READY) browser  ## draw the picture that goes with a link to the site
-	@$(BIN)/python tools/social_card.py
+	@$(BIN)/python -m book_builder.social_card
 
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/python tools/results.py
 	@$(BIN)/python tools/recipes.py
-	@$(BIN)/python tools/readme.py
+	@$(BIN)/python -m book_builder.readme
 
 repo: $(READY)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME
-	@$(BIN)/python tools/repository.py $(URL)
+	@$(BIN)/python -m book_builder.address $(URL)
 
 lighthouse: browser site  ## what Lighthouse says of the pages on a slow phone (measures time: not part of the tests)
-	@$(BIN)/python tools/lighthouse.py
+	@$(BIN)/python -m book_builder.lighthouse
 
 lab: $(READY)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
@@ -91,21 +92,24 @@ clean:  ## back to a fresh checkout: removes .venv, _build and caches
 
 # The stamp is written last, so an interrupted installation is never taken for a finished one.
 $(READY): requirements.txt pyproject.toml
-	@tools/venv.sh $(VENV) $(PYTHON)
+	@scripts/venv.sh $(VENV) $(PYTHON)
 
 # A virtual environment holds absolute paths: in a folder that was copied or moved, make it again.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 $(READY): always
 endif
 
-_build/npm/%/.fetched: tools/npm.py | $(READY)
-	@$(BIN)/python tools/npm.py $* $(@D)
+# MathJax and axe-core, which are not committed: npm downloads them and checks their hashes. Its scripts look for node on the PATH.
+$(NPM): scripts/package.json scripts/package-lock.json | $(READY)
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 browser:
-	@tools/browser.sh
+	@scripts/install.sh chromium "the tests of the site, and the PDF" chromium chromium-browser google-chrome
 
 sandbox:
-	@tools/sandbox.sh
+	@scripts/sandbox.sh
 
 colab: $(READY)
-	@tools/colab.sh _build/colab $(BIN)/python $(TORCH)
+	@scripts/colab.sh _build/colab $(BIN)/python $(TORCH)

@@ -22,5 +22,5 @@ def copy_of_the_course(folder):
 
 def point(folder, url):
     """Run what `make repo` runs."""
-    command = [sys.executable, "tools/repository.py", url]
+    command = [sys.executable, "-m", "book_builder.address", url]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)

@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Window, message_of, windows
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,6 +19,7 @@ from dsconv_lib import cost, loops, spec
 from dsconv_lib.cost import Cost
 from dsconv_lib.networks import Layer
 from dsconv_lib.spec import SpecError
+from tests.strategies import Window, message_of, windows
 
 CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 counts = st.integers(1, 6)

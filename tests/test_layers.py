@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Window, message_of, windows
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dsconv_lib import cost, layers, ops, spec
 from dsconv_lib.spec import ConvSpec, SpecError
+from tests.strategies import Window, message_of, windows
 
 CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 CLASS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}

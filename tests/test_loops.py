@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import OPERATIONS, Case, array, as_tensors, cases, tolerance
 
 from dsconv_lib import cost, loops, spec
+from tests.strategies import OPERATIONS, Case, array, as_tensors, cases, tolerance
 
 
 def specs_of(case: Case) -> list[spec.ConvSpec]:

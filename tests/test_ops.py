@@ -9,7 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import (
+
+from dsconv_lib import loops, ops
+from dsconv_lib.spec import SpecError
+from dsconv_lib.spec import standard as standard_spec
+from tests.strategies import (
     LAYOUTS,
     OPERATIONS,
     Case,
@@ -19,10 +23,6 @@ from strategies import (
     message_of,
     tolerance,
 )
-
-from dsconv_lib import loops, ops
-from dsconv_lib.spec import SpecError
-from dsconv_lib.spec import standard as standard_spec
 
 
 def forward(case: Case) -> np.ndarray:

@@ -13,7 +13,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import OPERATIONS, array, cases, message_of, windows
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
@@ -23,6 +22,7 @@ from dsconv_lib import cost, layers, loops
 from dsconv_lib.models import MobileNetV1, mobilenet_v1_layers, total
 from dsconv_lib.profile import by_type, profile, uncounted
 from dsconv_lib.spec import SpecError
+from tests.strategies import OPERATIONS, array, cases, message_of, windows
 
 
 def small() -> nn.Sequential:

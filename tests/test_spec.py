@@ -12,11 +12,11 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import Window, array, message_of, windows
 from torch.nn import functional
 
 from dsconv_lib import spec
 from dsconv_lib.spec import ConvSpec, SpecError
+from tests.strategies import Window, array, message_of, windows
 
 CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 

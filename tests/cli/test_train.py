@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import dsconv, refused
 
 from dsconv_lib import cost as costs
 from dsconv_lib.cli.bench import BENCH
 from dsconv_lib.models import mobilenet_v1_layers, total
 from dsconv_lib.train import load_checkpoint
+from tests.commands import dsconv, refused
 
 QUICK = ("train", "--epochs", "1", "--subset", "64", "--device", "cpu")
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import repository
-from forks import copy_of_the_course, point
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
 
+from book_builder import address
 from tests.classroom.exercise_files import EXERCISES, FOLDERS, solved
+from tests.forks import copy_of_the_course, point
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "_build/colab/bin/python"
 URL = "https://github.com/example/course"
-TAG = repository.configured(ROOT).tag
+TAG = address.configured(ROOT).tag
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
 
 
@@ -74,7 +74,7 @@ def pinned():
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    """A fork with a release, where the address it was pointed at leads, for git on this machine."""
+    """A fork with the tag of a version, where the address it was pointed at leads, for git on this machine."""
     if not PYTHON.exists():
         pytest.fail("There is no environment with Colab's versions: type make colab")
     folder = copy_of_the_course(tmp_path_factory.mktemp("fork") / "course")
@@ -120,7 +120,7 @@ def test_chapter_runs_alone(installed, path, tmp_path):
 
 def test_without_an_address_it_says_what_to_do(course, tmp_path):
     hide = "import importlib.util\nimportlib.util.find_spec = lambda name: None"
-    cells = [hide, repository.Repository("", TAG).bootstrap()]
+    cells = [hide, address.Repository("", TAG).bootstrap()]
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
     with pytest.raises(CellExecutionError, match="in a clone of the course, type pip install"):
         run(notebook, tmp_path)

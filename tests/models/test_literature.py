@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from networks import Branches, check_counts, on_meta
-from strategies import message_of
 from torch import nn
 
 from dsconv_lib import cost
@@ -21,6 +19,8 @@ from dsconv_lib.networks import (
     squeezenet_layers,
 )
 from dsconv_lib.spec import SpecError
+from tests.networks import Branches, check_counts, on_meta
+from tests.strategies import message_of
 
 Table = Callable[..., list[Layer]]
 

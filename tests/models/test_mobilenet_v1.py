@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from networks import by_hooks, on_meta, settled
-from strategies import message_of
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,6 +18,8 @@ from dsconv_lib.models import MobileNetV1
 from dsconv_lib.networks import Layer, mobilenet_v1_layers, table
 from dsconv_lib.profile import profile
 from dsconv_lib.spec import SpecError
+from tests.networks import by_hooks, on_meta, settled
+from tests.strategies import message_of
 
 ALPHAS = (1.0, 0.75, 0.5, 0.25)
 RESOLUTIONS = (224, 192, 160, 128)

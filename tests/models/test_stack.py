@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import message_of
 from torch.nn import functional as F
 
 from dsconv_lib.networks.stack import Stack, scaled
 from dsconv_lib.spec import SpecError
+from tests.strategies import message_of
 
 
 @given(

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from networks import BAD_ARGUMENTS, check_counts, check_gradients, check_names, on_meta, settled
-from strategies import message_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +15,15 @@ from dsconv_lib import cost
 from dsconv_lib.models import VGG16
 from dsconv_lib.networks import vgg16_layers
 from dsconv_lib.spec import SpecError
+from tests.networks import (
+    BAD_ARGUMENTS,
+    check_counts,
+    check_gradients,
+    check_names,
+    on_meta,
+    settled,
+)
+from tests.strategies import message_of
 
 PAPER = [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
 POOLED = (1, 3, 6, 9, 12)  # the convolutions before a pooling

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from networks import BAD_ARGUMENTS, check_counts, check_gradients, check_names, on_meta, settled
-from strategies import message_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +15,15 @@ from dsconv_lib.models import Xception
 from dsconv_lib.models.xception import XceptionBlock
 from dsconv_lib.networks import xception_layers
 from dsconv_lib.spec import SpecError
+from tests.networks import (
+    BAD_ARGUMENTS,
+    check_counts,
+    check_gradients,
+    check_names,
+    on_meta,
+    settled,
+)
+from tests.strategies import message_of
 
 
 def by_hand(alpha: float, side: int) -> tuple[int, int]:

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-import notebooks as script
 import pytest
+
+from book_builder import execute
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -14,7 +15,7 @@ OPTION = re.compile(r"<details><summary>(.*?)</summary>\n(.*?)\n</details>", re.
 
 def prose(path):
     """The text cells of the chapter, as the reader meets them."""
-    return [c.source for c in script.read(path).cells if c.cell_type == "markdown"]
+    return [c.source for c in execute.read(path).cells if c.cell_type == "markdown"]
 
 
 def bullets(text):

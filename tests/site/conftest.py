@@ -5,9 +5,10 @@ import http.server
 import threading
 from contextlib import ExitStack
 
-import chromium
 import pytest
-import site_checks
+
+from book_builder import chromium
+from tests.site import site_checks
 
 
 @pytest.fixture(scope="session")

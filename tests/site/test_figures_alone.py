@@ -1,11 +1,11 @@
 """What each interactive figure keeps to, alone in a file."""
 
 import pytest
-import site_checks
 
 from dsconv_lib.figures.calculator import Calculator
 from dsconv_lib.figures.levels import Levels
 from dsconv_lib.figures.window import SlidingWindow
+from tests.site import site_checks
 
 FIGURES = [Calculator(), Levels(), SlidingWindow(), SlidingWindow(operation="separable", step=40)]
 # The part of each that moves, and for how long.

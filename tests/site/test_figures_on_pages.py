@@ -1,11 +1,11 @@
 """The interactive figures on the pages of the book, opened as files: alive, and in the state that the text expects."""
 
 import pytest
-from site_checks import SITE
 
 from dsconv_lib.figures.calculator import Calculator
 from dsconv_lib.figures.levels import Levels
 from dsconv_lib.figures.window import SlidingWindow
+from tests.site.site_checks import SITE
 
 FIGURES = {
     "intro": [Calculator()],

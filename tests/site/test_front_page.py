@@ -1,9 +1,9 @@
 """The first screen of the front page: what the course is, and a number to move."""
 
 import pytest
-from site_checks import SITE
 
 from dsconv_lib.figures.calculator import Calculator
+from tests.site.site_checks import SITE
 
 
 @pytest.mark.parametrize(("width", "controls"), [(1280, 4), (375, 1)])

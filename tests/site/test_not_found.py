@@ -4,7 +4,8 @@ import http.server
 from pathlib import Path
 
 import pytest
-from site_checks import SITE
+
+from tests.site.site_checks import SITE
 
 
 class LikePages(http.server.SimpleHTTPRequestHandler):

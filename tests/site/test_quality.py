@@ -8,10 +8,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import site_checks
-from site_checks import PAGES, ROOT, SITE
 
-AXE = ROOT / "_build/npm/axe-core/axe.min.js"
+from tests.site import site_checks
+from tests.site.site_checks import PAGES, ROOT, SITE
+
+AXE = ROOT / "_build/npm/node_modules/axe-core/axe.min.js"
 ALL = [*PAGES, "search", "genindex", "404"]
 WIDTHS = [1280, 375]
 each_page = pytest.mark.parametrize("name", PAGES)

@@ -1,8 +1,9 @@
 """Finding a page: the search, without a network and from the keyboard, and the way on from each page."""
 
 import pytest
-import site_checks
-from site_checks import SITE
+
+from tests.site import site_checks
+from tests.site.site_checks import SITE
 
 PAGES = [
     f.relative_to(SITE).as_posix()

@@ -1,7 +1,8 @@
 """The questions at a chapter's end, on the built pages: open to the keyboard, without a kernel."""
 
 import pytest
-from site_checks import SITE
+
+from tests.site.site_checks import SITE
 
 CHAPTERS = sorted(SITE.glob("chapters/[0-9]*.html"))
 

@@ -4,8 +4,9 @@
 """
 
 import pytest
-import site_checks
-from site_checks import PAGES, ROOT
+
+from tests.site import site_checks
+from tests.site.site_checks import PAGES, ROOT
 
 each_page = pytest.mark.parametrize("name", PAGES)
 
