@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-import commands
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
-from commands import dsconv
 
 from dsconv_lib import figures, models
 from dsconv_lib.cli.cost import COSTED, CostedModel
+from tests import commands
+from tests.commands import dsconv
 
 TOTALS = {
     "mobilenet-v1": (568_740_352, 4_231_976, 224),

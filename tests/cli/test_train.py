@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import dsconv, refused
 
 from dsconv_lib import cost as costs
 from dsconv_lib.cli.bench import BENCH
 from dsconv_lib.models import mobilenet_v1_layers, total
 from dsconv_lib.train import load_checkpoint
+from tests.commands import dsconv, refused
 
 QUICK = ("train", "--epochs", "1", "--subset", "64", "--device", "cpu")
 
@@ -131,7 +131,7 @@ def test_a_gpu_that_is_not_there(command: tuple[str, ...]) -> None:
         [sys.executable, "-m", "dsconv_lib", *command, "--device", "cuda"],
         env={
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
             "CUDA_VISIBLE_DEVICES": "",  # hide one that is
         },
         capture_output=True,
@@ -222,7 +222,7 @@ def test_threads_are_set(folder: Path) -> None:
 
 def test_the_module_is_the_command(folder: Path) -> None:
     """As a user starts it: another process, another folder, a pipe for a terminal."""
-    here = str(Path(__file__).parents[1])
+    here = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-m", "dsconv_lib", "train", "--epochs", "0"],
         capture_output=True,
