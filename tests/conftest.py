@@ -13,7 +13,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # `import strategies`, whatever pytest's import mode
+# `import strategies`, whatever the import mode; last, as the standard library has a module `profile` too
+sys.path.append(str(Path(__file__).parent))
 
 _COMMON = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=100, derandomize=True, **_COMMON)
