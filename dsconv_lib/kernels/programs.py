@@ -10,8 +10,8 @@ both.
 Maps lie in memory as (batch, height, width, channels), weights as (taps, channels). A program takes `tile.channels`
 channels of `tile.patches` patches, rectangles of neighbouring pixels. Patches are numbered row by row and image by
 image, so small images share a program. All sizes but the batch are constants when it is compiled, `conv` a `ConvSpec`
-and `tile` a `Tile`: the way from a pixel to its neighbours is then part of the load instruction. A number that several taps need is written here as several loads; the compiler makes
-one of them, as long as no store stands between.
+and `tile` a `Tile`: the way from a pixel to its neighbours is then part of the load instruction. A number that several
+taps need is written here as several loads; the compiler makes one of them, as long as no store stands between.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ def forward(
     IN_SIZE: tl.constexpr = conv.in_size
     OUT_SIZE: tl.constexpr = conv.out_size
     channel, part = _share(conv, tile)
-    patch = part * tile.patches + tl.arange(0, tile.patches)
-    taken = (patch < patches)[:, None] & (channel < conv.in_channels)[None, :]
-    image, row, column = _corner(patch, OUT_SIZE, tile)
+    taken, image, row, column = _patches(part, patches, channel, OUT_SIZE, conv, tile)
     top = row * conv.stride[0] - conv.pads[0][0]
     left = column * conv.stride[1] - conv.pads[1][0]
     xs = x + _offset(image, top, left, channel, IN_SIZE, conv)
@@ -75,9 +73,7 @@ def input_gradient(
     IN_SIZE: tl.constexpr = conv.in_size
     OUT_SIZE: tl.constexpr = conv.out_size
     channel, part = _share(conv, tile)
-    patch = part * tile.patches + tl.arange(0, tile.patches)
-    taken = (patch < patches)[:, None] & (channel < conv.in_channels)[None, :]
-    image, row, column = _corner(patch, IN_SIZE, tile)
+    taken, image, row, column = _patches(part, patches, channel, IN_SIZE, conv, tile)
     top = row // conv.stride[0]
     left = column // conv.stride[1]
     xs = grad_x + _offset(image, row, column, channel, IN_SIZE, conv)
@@ -125,9 +121,8 @@ def weight_gradient(
     channel, part = _share(conv, tile)
     sums = _zeros(conv, tile)
     for number in range(rounds):
-        patch = (part * rounds + number) * tile.patches + tl.arange(0, tile.patches)
-        taken = (patch < patches)[:, None] & (channel < conv.in_channels)[None, :]
-        image, row, column = _corner(patch, OUT_SIZE, tile)
+        share = part * rounds + number
+        taken, image, row, column = _patches(share, patches, channel, OUT_SIZE, conv, tile)
         top = row * conv.stride[0] - conv.pads[0][0]
         left = column * conv.stride[1] - conv.pads[1][0]
         xs = x + _offset(image, top, left, channel, IN_SIZE, conv)
@@ -164,12 +159,21 @@ def _share(conv: tl.constexpr, tile: tl.constexpr) -> tl.tensor:
 
 
 @triton.jit
-def _corner(patch: tl.tensor, SIZE: tl.constexpr, tile: tl.constexpr) -> tl.tensor:
-    """Return the image of each patch, and the row and column where it begins."""
+def _patches(
+    share: tl.tensor,
+    patches: int,
+    channel: tl.tensor,
+    SIZE: tl.constexpr,
+    conv: tl.constexpr,
+    tile: tl.constexpr,
+) -> tl.tensor:
+    """Return which numbers (patches, channels) this share of the work has, and image, row and column of its patches."""
+    patch = share * tile.patches + tl.arange(0, tile.patches)
+    taken = (patch < patches)[:, None] & (channel < conv.in_channels)[None, :]
     down = (SIZE[0] + tile.patch[0] - 1) // tile.patch[0]
     across = (SIZE[1] + tile.patch[1] - 1) // tile.patch[1]
     image = patch // (down * across)
-    return image, patch // across % down * tile.patch[0], patch % across * tile.patch[1]
+    return taken, image, patch // across % down * tile.patch[0], patch % across * tile.patch[1]
 
 
 @triton.jit
