@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,6 @@ from torch import Tensor, nn
 from dsconv_lib.profile.free import base
 from dsconv_lib.profile.products import VECTOR_PRODUCTS, Cost
 from dsconv_lib.profile.roles import Weights
-
-COUNTS = ("macs", "params", "reads", "writes", "bytes")
 
 
 @dataclass
@@ -41,13 +40,6 @@ class Row:
     backward: int | None = 0
     vectors: bool = False
 
-    def cells(self) -> dict[str, object]:
-        """Return the row by the table's columns."""
-        total = None if self.macs is None or self.backward is None else self.macs + self.backward
-        names = ("operation", "output", "backward", *COUNTS)
-        cells: dict[str, object] = {name: getattr(self, name) for name in names}
-        return cells | {"layer": self.run.layer, "type": self.run.type, "total": total}
-
 
 class Ledger:
     """The rows of a profile, written operation by operation while a batch of `batch` inputs runs."""
@@ -64,9 +56,6 @@ class Ledger:
     def following(self, model: nn.Module) -> Iterator[None]:
         """Know which module is running."""
 
-        def enter(name: str, module: nn.Module) -> None:
-            self._running.append(Run(name, type(module).__name__))
-
         def leave(output: object) -> None:
             run = self._running.pop()
             if isinstance(output, Tensor):
@@ -77,15 +66,16 @@ class Ledger:
 
         with ExitStack() as stack:
             for name, module in model.named_modules():
+                run = partial(Run, name, type(module).__name__)
                 before = module.register_forward_pre_hook(
-                    lambda module, _, name=name: enter(name, module), prepend=True
+                    lambda *_, run=run: self._running.append(run()), prepend=True
                 )
-                stack.callback(before.remove)
                 # Also after an exception: the model may catch it.
                 after = module.register_forward_hook(
                     lambda _, __, output: leave(output), always_call=True
                 )
-                stack.callback(after.remove)
+                stack.enter_context(before)
+                stack.enter_context(after)
             yield
 
     def forward(self, name: str, cost: Cost, tensors: list[Tensor], outputs: list[Tensor]) -> None:

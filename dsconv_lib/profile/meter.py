@@ -15,12 +15,12 @@ from dsconv_lib.profile.products import Cost, cost_of, is_product
 
 
 class Meter(TorchDispatchMode):
-    """While it is on, what each operation costs goes into a ledger."""
+    """While it is on, `write` gets what each operation costs: the ledger's `forward`, and later its `backward`."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
-        self.ledger = ledger
-        self.in_backward = False
+        self.weights = ledger.weights
+        self.write = ledger.forward
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -49,11 +49,10 @@ class Meter(TorchDispatchMode):
         tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         outputs = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
         if product and all(t.layout == torch.strided for t in tensors):
-            cost = cost_of(name, args, outputs[0], self.ledger.weights)
+            cost = cost_of(name, args, outputs[0], self.weights)
         elif free:
             cost = Cost(free, 0)
         else:
             cost = Cost(name.replace("::", ".") if "::" in name else f"aten.{name}", None)
-        write = self.ledger.backward if self.in_backward else self.ledger.forward
-        write(name, cost, tensors, outputs)
+        self.write(name, cost, tensors, outputs)
         return result

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from dsconv_lib.profile.ledger import COUNTS, Ledger
+from dsconv_lib.profile.ledger import Ledger
 from dsconv_lib.profile.meter import Meter
 from dsconv_lib.profile.run import differentiate, inputs_of, undisturbed
 from dsconv_lib.spec import require_int
@@ -63,12 +63,14 @@ def profile(
     with undisturbed(model), ledger.following(model), torch.set_grad_enabled(backward), meter:
         outputs = model(*inputs)
         if backward:
-            meter.in_backward = True
+            meter.write = ledger.backward
             differentiate(model, inputs, outputs)
-    columns = ["layer", "type", "operation", "output", *COUNTS]
-    columns += ["backward", "total"] if backward else []
-    table = pd.DataFrame([row.cells() for row in ledger.rows], columns=columns)
+    columns = ["layer", "type", "operation", "output", "macs", "params", "reads", "writes", "bytes"]
+    columns += ["backward"] * backward
+    table = pd.DataFrame([vars(row.run) | vars(row) for row in ledger.rows], columns=columns)
     table = table.astype(dict.fromkeys(columns[4:], "Int64"))
+    if backward:
+        table["total"] = table["macs"] + table["backward"]
     unknown = uncounted(table)[["layer", "operation"]].drop_duplicates()
     if len(unknown):
         what = ", ".join(f"{name} in {layer or 'the model'}" for layer, name in unknown.to_numpy())
