@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.main import get_command
 
-from dsconv_lib import cost, ops, spec
+from dsconv_lib import cli, cost, ops, spec
 from dsconv_lib.classroom.question import load
 from dsconv_lib.classroom.release import notebooks
-from dsconv_lib.cli import app
 from dsconv_lib.networks import mobilenet_v1_layers
 
 ROOT = Path(__file__).parents[1]
@@ -159,9 +157,8 @@ def test_the_example_question_of_the_guide_works(tmp_path):
 def test_commands_in_the_pages_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = re.findall(r"^\$ dsconv (\w+)(.*?)(?:#.*)?$", text, re.MULTILINE)
-    commands = get_command(app).commands
     for name, options in lines:
-        known = {opt for parameter in commands[name].params for opt in parameter.opts}
+        known = {opt for parameter in cli.load(name).params for opt in parameter.opts}
         assert set(re.findall(r"--[\w-]+", options)) <= known, f"{page}: dsconv {name}{options}"
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^\$ make (\w+)", text, re.MULTILINE):

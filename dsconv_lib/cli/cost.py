@@ -13,6 +13,7 @@ from rich.table import Table
 
 from dsconv_lib import cost
 from dsconv_lib.cli.console import one_line_errors, open_console
+from dsconv_lib.errors import UserError
 from dsconv_lib.networks import (
     Layer,
     alexnet_layers,
@@ -80,8 +81,8 @@ def cost_command(
         for name in given.keys() - taken.keys():
             raise SpecError(f"--{name} {given[name]}: {model} has none, expected no --{name}")
         network = layers_of(**given)
-    if plot is not None:
-        _plot(network, plot)
+        if plot is not None:
+            _plot(network, plot)
     rows = table(network)
     macs = cost.of(network).macs
     height, width = network[0].spec.in_size
@@ -112,7 +113,7 @@ def cost_command(
 
 
 def _plot(network: list[Layer], file: Path) -> None:
-    # Here, as drawing takes a second to import, and the other commands do not draw.
+    # Here, as drawing takes a second to import, and a table is not drawn.
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
@@ -125,7 +126,6 @@ def _plot(network: list[Layer], file: Path) -> None:
         try:
             figure.savefig(file, format=file.suffix[1:] or "png")
         except (OSError, ValueError) as error:
-            typer.echo(f"dsconv: --plot {file} cannot be drawn: {error}", err=True)
-            raise typer.Exit(1) from None
+            raise UserError(f"--plot {file} cannot be drawn: {error}") from None
         finally:
             plt.close(figure)

@@ -13,6 +13,10 @@ def draw_macs(standard: Cost, depthwise: Cost, pointwise: Cost) -> Figure:
     """Draw the MACs of a standard convolution above those of the separable one that replaces it.
 
     The separable bar is the depthwise part followed by the pointwise part; each bar carries its number.
+
+    >>> costs = [Cost(macs=macs, params=0, reads=0, writes=0) for macs in (900, 100, 200)]
+    >>> draw_macs(*costs).axes[0].texts[1].get_text()
+    'separable: 300 MACs, 3.00 times fewer'
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 1.9))
     parts = depthwise.macs + pointwise.macs

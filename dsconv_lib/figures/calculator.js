@@ -55,8 +55,6 @@ const STYLE = `
   .result { font-size: 1.1em; font-weight: 600; }
   .bar { display: flex; height: 1.5rem; margin-bottom: 0.6rem; }
   .bar div { transition: width 0.2s; }
-  @media (prefers-reduced-motion: reduce) { .bar div { transition: none; } }
-  .standard { --colour: #d55e00; } .depthwise { --colour: #0072b2; } .pointwise { --colour: #009e73; }
   .bar div { background: var(--colour); }
   span:is(.standard, .depthwise, .pointwise) { border-bottom: 3px solid var(--colour); }
   .caption, .ratio, td { font-variant-numeric: tabular-nums; }
@@ -77,18 +75,17 @@ const STYLE = `
 const render = ({ model, el }) => {
   const root = stage({ model, el }, STYLE);
   const { values, show, element } = form(model, FIELDS, problem);
-  const result = make("p", { className: "result" });
-  result.setAttribute("aria-live", "polite");
+  const result = announced("result");
   const bars = make("div", { ariaHidden: "true" });
   const ratio = make("p", { className: "ratio" });
   const body = make("tbody");
   const columns = ["MACs", "weights", "bytes (float32)"];
   const head = ["operation", ...columns].map((text) => make("th", { scope: "col", textContent: text }));
-  const parts = ["standard", "depthwise", "pointwise"].map((name) => make("div", { className: name }));
+  const parts = ["standard", "depthwise", "pointwise"].map((name) => div(name));
   const captions = [0, 1].map(() => make("p", { className: "caption" }));
   bars.append(
-    captions[0], make("div", { className: "bar" }, parts[0]),
-    captions[1], make("div", { className: "bar" }, parts[1], parts[2]),
+    captions[0], div("bar", parts[0]),
+    captions[1], div("bar", parts[1], parts[2]),
   );
   const coloured = (name, ...content) => make("span", { className: name }, ...content);
 

@@ -18,6 +18,11 @@ TITLE = 0.24  # inches above each image: one line of 10 points
 def draw_images(images: NDArray[Any], titles: Sequence[str], *, columns: int = 8) -> Figure:
     """Draw grey images side by side, ink dark on light paper, in rows of `columns`.
 
+    >>> import numpy as np
+    >>> figure = draw_images(np.zeros((2, 8, 8)), ["3", "5"], columns=2)
+    >>> [axes.get_title() for axes in figure.axes]
+    ['3', '5']
+
     Args:
         images: shape (count, H, W), 0 for paper to 255 for ink.
         titles: one short line each, such as a label.

@@ -6,15 +6,30 @@ const make = (tag, properties = {}, ...children) => {
   return made;
 };
 
+const div = (className, ...children) => make("div", { className }, ...children);
+
+// A sentence that is read out whenever it changes.
+const announced = (className) => {
+  const made = make("p", { className });
+  made.setAttribute("aria-live", "polite");
+  return made;
+};
+
 const grouped = (number) => number.toLocaleString("en-GB");
 
 // A figure draws inside its own root: style sheets of the page around it do not reach in.
 const stage = ({ model, el }, style) => {
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", model.get("label"));
-  const root = make("div", { className: "figure" });
-  el.attachShadow({ mode: "open" }).append(make("style", { textContent: FORM_STYLE + style }), root);
+  const root = div("figure");
+  el.attachShadow({ mode: "open" }).append(make("style", { textContent: SHARED_STYLE + style }), root);
   return root;
+};
+
+// Takes new values, and lets Python have them where it listens.
+const change = (model, values) => {
+  for (const [name, value] of Object.entries(values)) model.set(name, value);
+  model.save_changes();
 };
 
 // Whole numbers, each with a slider and a box that agree. A value that cannot be is not taken: the form says why,
@@ -39,10 +54,7 @@ const form = (model, fields, problem) => {
     if (reason) rows.find((row) => row.field === field).row.after(notice);
     return !reason;
   };
-  const take = ({ name }, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
+  const take = ({ name }, value) => change(model, { [name]: value });
   const settle = (field, wanted) => {
     const reason = why(field, wanted);
     const now = number(field);
@@ -70,7 +82,7 @@ const form = (model, fields, problem) => {
     };
     const name = make("span", { className: "name" }, title, " ", make("i", {}, ...symbol()));
     if (word) name.append(make("label", {}, tick, word));
-    return { field, slider, box, tick, row: make("div", { className: "field" }, name, slider, box) };
+    return { field, slider, box, tick, row: div("field", name, slider, box) };
   });
   const show = () => {
     for (const { field, slider, box, tick } of rows) {
@@ -79,12 +91,14 @@ const form = (model, fields, problem) => {
     }
   };
   show();
-  return { values, show, element: make("div", { className: "form" }, ...rows.map(({ row }) => row), notice) };
+  return { values, show, element: div("form", ...rows.map(({ row }) => row), notice) };
 };
 
-const FORM_STYLE = `
+const SHARED_STYLE = `
   :host { display: block; margin: 1.5rem 0; padding: 0 5px; }
   .figure { container-type: inline-size; color: inherit; font: inherit; line-height: 1.5; }
+  .standard { --colour: #d55e00; } .depthwise { --colour: #0072b2; } .pointwise { --colour: #009e73; }
+  @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
   p { margin: 0 0 0.75rem; }
   .notice { margin: 0; font-weight: 600; }
   .notice:not(:empty) { margin: 0.5rem 0; padding: 0.5rem 0.75rem; border: 2px solid currentcolor; border-radius: 6px; }

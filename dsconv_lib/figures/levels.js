@@ -15,7 +15,7 @@ const ofKind = (layers, kind, measure) => sum(layers.filter((layer) => layer.kin
 const part = (tag, className, ...children) => make(tag, { className }, ...children);
 const heading = (textContent) => make("h3", { textContent });
 const radios = (className, ariaLabel, ...children) =>
-  Object.assign(part("div", className, ...children), { role: "radiogroup", ariaLabel });
+  Object.assign(div(className, ...children), { role: "radiogroup", ariaLabel });
 
 const sentence = (layers, layer, measure) => {
   const { unit, verbs: [make, makes], parts } = MEASURES[measure];
@@ -70,7 +70,7 @@ const networkLevel = (model, choose) => {
     const slider = make("input", { type: "range", ...range, ariaLabel: words });
     slider.oninput = () => choose({ [name]: slider.valueAsNumber });
     const value = make("output");
-    const row = part("div", "field", part("span", "name", words, make("i", {}, letter)), slider, value);
+    const row = div("field", part("span", "name", words, make("i", {}, letter)), slider, value);
     return { name, slider, value, row };
   });
   const measures = Object.entries(MEASURES).map(([name, { unit }]) => {
@@ -78,12 +78,12 @@ const networkLevel = (model, choose) => {
     return { name, input, count, label: make("label", {}, input, unit, count) };
   });
   const bars = full.map(({ name, kind }) => {
-    const input = radio("layer", name), ghost = part("div", "full"), fill = part("div", "fill");
+    const input = radio("layer", name), ghost = div("full"), fill = div("fill");
     return { input, ghost, fill, label: part("label", `bar ${kind}`, input, ghost, fill) };
   });
   const blocks = [[bars[0]], ...BLOCKS.map((_, i) => bars.slice(2 * i + 1, 2 * i + 3)), [bars.at(-1)]];
   const chart = radios("bars", "layer", ...blocks.map((pair, i) =>
-    part("div", "block", ...pair.map(({ label }) => label),
+    div("block", ...pair.map(({ label }) => label),
       make("span", { ariaHidden: "true", textContent: pair.length > 1 ? i : "" }))));
   // A finger or a pressed mouse that moves over the bars chooses the one below it.
   chart.onpointermove = ({ buttons, clientX, clientY }) => {
@@ -116,10 +116,10 @@ const networkLevel = (model, choose) => {
     }
   };
   const element = make("section", {}, heading("Network"),
-    part("div", "form", part("div", "field published", part("span", "name", "published model"), published),
+    div("form", div("field published", part("span", "name", "published model"), published),
       ...sliders.map(({ row }) => row)),
     radios("measures", "what the bars show", ...measures.map(({ label }) => label)),
-    chart, part("div", "ends", ...["stem", "blocks", "classifier"].map((end) => make("span", {}, end))),
+    chart, div("ends", ...["stem", "blocks", "classifier"].map((end) => make("span", {}, end))),
     part("ul", "kinds", ...kinds.map(({ item }) => item)));
   return { element, draw };
 };
@@ -151,7 +151,7 @@ const layerLevel = (model, choose) => {
       : `Standard: MobileNet with standard convolutions keeps the ${layer.name} as it is.`;
   };
   const element = make("section", {},
-    part("div", "head", heading("Layer"), button("previous layer", "‹", -1), button("next layer", "›", 1)),
+    div("head", heading("Layer"), button("previous layer", "‹", -1), button("next layer", "›", 1)),
     make("b", {}, name), sizes, macs, make("table", {}, make("thead", {}, head), body));
   return { element, twin, draw };
 };
@@ -173,15 +173,11 @@ const windowLevel = () => {
 
 const render = ({ model, el }) => {
   const root = stage({ model, el }, STYLE);
-  const choose = (values) => {
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
-  };
-  const result = part("p", "result"), note = part("p", "note");
-  result.setAttribute("aria-live", "polite");
+  const choose = (values) => change(model, values);
+  const result = announced("result"), note = part("p", "note");
   const levels = [networkLevel(model, choose), layerLevel(model, choose), windowLevel()];
   const [whole, one, window] = levels;
-  const details = part("div", "details", one.element, one.twin, window.element);
+  const details = div("details", one.element, one.twin, window.element);
 
   const draw = () => {
     const measure = model.get("measure");
@@ -203,7 +199,7 @@ const render = ({ model, el }) => {
 };
 
 const STYLE = `
-  .standard { --colour: #d55e00; } .depthwise { --colour: #0072b2; } .pointwise { --colour: #009e73; } .linear { --colour: #777; }
+  .linear { --colour: #777; }
   .figure { --line: color-mix(in srgb, currentcolor 30%, transparent); --tint: color-mix(in srgb, currentcolor 12%, transparent); }
   .figure, output { font-variant-numeric: tabular-nums; }
   .result { min-height: 4.5em; font-size: 1.1em; font-weight: 600; }
@@ -233,7 +229,6 @@ const STYLE = `
   .block span { grid-column: 1 / -1; }
   :is(select, button):focus-visible, .figure label:has(:focus-visible) { outline: 3px solid currentcolor; outline-offset: 3px; }
   .ends { display: flex; justify-content: space-between; font-size: 0.75em; }
-  @media (prefers-reduced-motion: reduce) { .bar div { transition: none; } }
   .kinds { display: grid; grid-template-columns: repeat(4, 1fr); gap: 0.5rem; margin: 0.5rem 0 1rem; padding: 0; line-height: 1.3; }
   .kinds li { padding-left: 0.5rem; list-style: none; border-left: 6px solid var(--colour); }
   .kinds .chosen { background: var(--tint); }

@@ -9,17 +9,21 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from dsconv_lib import cost
-from dsconv_lib.figures.style import COLOURS, INK, WIDTH
+from dsconv_lib.figures.style import COLOURS, INK, LINEAR, WIDTH
 from dsconv_lib.networks import Layer
 
 Quantity = Literal["macs", "params"]
 
-CLASSIFIER = "#777777"  # a linear layer is none of the operations, so it has none of their colours
 ROW = 0.21  # inches per layer: rows of 10-point text that do not touch
 
 
 def draw_layers(layers: Sequence[Layer], quantity: Quantity = "macs") -> Figure:
     """Draw one horizontal bar per layer, the first on top, in its operation's colour.
+
+    >>> from dsconv_lib.networks import mobilenet_v1_layers
+    >>> (axes,) = draw_layers(mobilenet_v1_layers()[:2]).axes
+    >>> [label.get_text() for label in axes.texts]
+    ['10,838,016', '3,612,672']
 
     Args:
         layers: a network as a table of layers, such as `mobilenet_v1_layers` returns.
@@ -34,7 +38,7 @@ def draw_layers(layers: Sequence[Layer], quantity: Quantity = "macs") -> Figure:
     if quantity not in ("macs", "params"):
         raise ValueError(f"quantity={quantity!r}: expected 'macs' or 'params'")
     values = [getattr(cost.of(layer), quantity) for layer in layers]
-    colours = [COLOURS.get(layer.kind, CLASSIFIER) for layer in layers]
+    colours = [COLOURS.get(layer.kind, LINEAR) for layer in layers]
     rows = range(len(layers))
     figure, axes = plt.subplots(figsize=(WIDTH, 0.3 + ROW * len(layers)))
     axes.barh(rows, values, color=colours, height=0.75)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from dsconv_lib.figures.style import COLOURS, WIDTH
+from dsconv_lib.figures.style import COLOURS, LINEAR, WIDTH
 
-GREYS = {"linear": "#777777"}
 OTHER = "#444444"  # what is none of the operations: normalisation, ReLU
 CHARACTER = 1.55  # per cent of the width that a character takes in a label
 
@@ -19,6 +18,10 @@ def draw_shares(rows: Mapping[str, Mapping[str, float]]) -> Figure:
 
     A part carries its name and its share in per cent if they fit into it. Below the last row stand, in their colours,
     the names of the kinds that fit nowhere.
+
+    >>> (axes,) = draw_shares({"MACs": {"depthwise": 1, "pointwise": 9}}).axes
+    >>> [int(bar.get_width()) for bar in axes.patches]
+    [10, 90]
 
     Args:
         rows: for each row's title, amounts by kind of layer, in any unit; the first row is on top and
@@ -58,4 +61,4 @@ def draw_shares(rows: Mapping[str, Mapping[str, float]]) -> Figure:
 
 
 def _colour(kind: str) -> str:
-    return (COLOURS | GREYS).get(kind, OTHER)
+    return (COLOURS | {"linear": LINEAR}).get(kind, OTHER)

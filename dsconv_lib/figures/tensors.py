@@ -23,6 +23,10 @@ def draw_operation(
 ) -> Figure:
     """Draw the input, the filters and the output of one operation, channel by channel.
 
+    >>> (axes,) = draw_operation("depthwise", in_channels=3).axes
+    >>> axes.texts[1].get_text().splitlines()
+    ['3 filters of', '3×3×1']
+
     Args:
         kind: a depthwise operation ignores `out_channels`, a pointwise one `kernel_size`.
         in_channels: M, drawn one sheet each; up to 4 stay legible.
@@ -68,6 +72,11 @@ def draw_operation(
 
 def draw_window(x: Array, kernel: Array, output: Array, row: int, column: int) -> Figure:
     """Draw one position of the sliding window, every number shown, at stride 1 and without padding.
+
+    >>> import numpy as np
+    >>> x, kernel, output = np.ones((4, 4)), np.ones((3, 3)), np.full((2, 2), 9.0)
+    >>> [panel.get_title() for panel in draw_window(x, kernel, output, row=0, column=1).axes]
+    ['input', 'kernel', 'output']
 
     Args:
         x: one channel of the input, shape (H, W).

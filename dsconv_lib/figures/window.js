@@ -6,7 +6,6 @@ const range = (count) => [...Array(count).keys()];
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 const signed = (number) => String(number).replace("-", "−");
 const spoken = (rows) => rows.map((row) => row.map(signed).join(" ")).join(", ");
-const div = (className, ...children) => make("div", { className }, ...children);
 
 const sizes = (half) => {
   const { x, weight } = ARRAYS[half];
@@ -150,7 +149,6 @@ const nest = ({ half, n, i, j, macs }) => {
 
 const STYLE = `
   .figure { --rule: color-mix(in srgb, currentcolor 28%, transparent); font-variant-numeric: tabular-nums; }
-  .standard { --colour: #d55e00; } .depthwise { --colour: #0072b2; } .pointwise { --colour: #009e73; }
   .separable { --colour: #0072b2; --second: #009e73; }
   fieldset { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 0.3rem 0.4rem; margin: 0; padding: 0; border: 0; }
   legend { margin-bottom: 0.3rem; padding: 0; font-size: 0.85rem; }
@@ -204,7 +202,6 @@ const STYLE = `
     border: 2.5px solid var(--colour); border-radius: 3px; background: color-mix(in srgb, var(--colour) 24%, transparent);
     translate: calc(var(--left) * var(--cell)) calc(var(--top) * var(--cell)); transition: translate 0.25s;
   }
-  @media (prefers-reduced-motion: reduce) { .frame { transition: none; } }
   ol { margin: 0 0 1rem; padding: 0; list-style: none; font: 0.75rem/2.1 monospace; }
   li { display: flex; justify-content: space-between; padding-left: calc(0.6em * var(--depth)); border-bottom: 1px solid var(--rule); white-space: pre; }
   code { font: inherit; }
@@ -232,10 +229,7 @@ const render = ({ model, el }) => {
     const steps = runs[operation];
     return { operation, steps, step: Math.min(model.get("step"), steps.length) };
   };
-  const set = (values) => {
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
-  };
+  const set = (values) => change(model, values);
   const isLast = () => present().step === present().steps.length;
 
   // Whatever the reader moves, it stops playing.
@@ -279,8 +273,7 @@ const render = ({ model, el }) => {
 
   const equation = make("p", { className: "equation" });
   const count = make("p");
-  const sentence = make("p", { className: "spoken" });
-  sentence.setAttribute("aria-live", "polite");
+  const sentence = announced("spoken");
   const loops = make("ol", { ariaLabel: "loops" });
   const note = make("p", { className: "note" });
   const main = div("main", "", div("", loops, note));

@@ -42,9 +42,10 @@ def depthwise_conv2d(
     x = x.contiguous(memory_format=torch.channels_last)
     # Neighbouring channels become neighbours in memory, as they are in x.
     taps = weight.flatten(1).t().contiguous()
-    sizes = [list(weight.shape[2:])]
-    sizes += [[n, n] if isinstance(n, int) else list(n) for n in (stride, padding, dilation)]
-    y: Tensor = _depthwise(x, taps, *sizes)
+    sizes = [*weight.shape[2:]]
+    for size in (stride, padding, dilation):
+        sizes += (size, size) if isinstance(size, int) else size
+    y: Tensor = _depthwise(x, taps, sizes)
     return y
 
 
@@ -63,84 +64,64 @@ def _check(x: Tensor, weight: Tensor) -> None:
         raise KernelError(f"x is on {x.device}, weight on {weight.device}: expected one device")
 
 
-def _spec(size: Any, channels: int, *sizes: list[int]) -> ConvSpec:
-    kernel_size, stride, padding, dilation = sizes
-    return specs.depthwise(
-        channels, tuple(size), kernel_size, stride=stride, padding=padding, dilation=dilation
-    )
-
-
-# Three operations that torch.compile takes as they are: it needs to know the shapes of their results, and no more.
+# Three operations that torch.compile takes as they are: it needs to know the shapes of their results, and no more. They
+# take `sizes`, the rows and columns of the kernel, the stride, the padding and the dilation, in this order.
 
 
 @torch.library.custom_op("dsconv::depthwise", mutates_args=())
-def _depthwise(
-    x: Tensor,
-    taps: Tensor,
-    kernel_size: list[int],
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-) -> Tensor:
-    spec = _spec(x.shape[2:], x.shape[1], kernel_size, stride, padding, dilation)
-    return launch.forward(x, taps, spec)
+def _depthwise(x: Tensor, taps: Tensor, sizes: list[int]) -> Tensor:
+    return launch.forward(x, taps, _spec(x.shape[2:], taps, sizes))
 
 
 @torch.library.custom_op("dsconv::depthwise_input_gradient", mutates_args=())
 def _input_gradient(
-    grad_output: Tensor,
-    taps: Tensor,
-    in_size: list[int],
-    kernel_size: list[int],
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
+    grad_output: Tensor, taps: Tensor, in_size: list[int], sizes: list[int]
 ) -> Tensor:
-    spec = _spec(in_size, taps.shape[1], kernel_size, stride, padding, dilation)
-    return launch.input_gradient(grad_output, taps, spec)
+    return launch.input_gradient(grad_output, taps, _spec(in_size, taps, sizes))
 
 
 @torch.library.custom_op("dsconv::depthwise_weight_gradient", mutates_args=())
-def _weight_gradient(
-    grad_output: Tensor,
-    x: Tensor,
-    kernel_size: list[int],
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-) -> Tensor:
-    spec = _spec(x.shape[2:], x.shape[1], kernel_size, stride, padding, dilation)
-    return launch.weight_gradient(grad_output, x, spec)
+def _weight_gradient(grad_output: Tensor, x: Tensor, sizes: list[int]) -> Tensor:
+    return launch.weight_gradient(grad_output, x, _spec(x.shape[2:], x, sizes))
 
 
 @_depthwise.register_fake
-def _(x: Tensor, taps: Tensor, *sizes: list[int]) -> Tensor:
+def _(x: Tensor, taps: Tensor, sizes: list[int]) -> Tensor:
     out_size = [
         (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(x.shape[2:], *sizes, strict=True)
+        for n, k, s, p, d in zip(x.shape[2:], *_pairs(sizes), strict=True)
     ]
-    return _map(x, x.shape[1], out_size)
+    return launch.new_map(x, (*x.shape[:2], *out_size))
 
 
 @_input_gradient.register_fake
-def _(grad_output: Tensor, taps: Tensor, in_size: list[int], *sizes: list[int]) -> Tensor:
-    return _map(grad_output, taps.shape[1], in_size)
+def _(grad_output: Tensor, taps: Tensor, in_size: list[int], sizes: list[int]) -> Tensor:
+    return launch.new_map(grad_output, (*grad_output.shape[:2], *in_size))
 
 
 @_weight_gradient.register_fake
-def _(grad_output: Tensor, x: Tensor, kernel_size: list[int], *sizes: list[int]) -> Tensor:
-    return x.new_empty((kernel_size[0] * kernel_size[1], x.shape[1]), dtype=torch.float32)
+def _(grad_output: Tensor, x: Tensor, sizes: list[int]) -> Tensor:
+    return x.new_empty((sizes[0] * sizes[1], x.shape[1]), dtype=torch.float32)
 
 
-def _map(like: Tensor, channels: int, size: list[int]) -> Tensor:
-    shape = (like.shape[0], channels, *size)
-    return torch.empty(
-        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+def _pairs(sizes: list[int]) -> list[list[int]]:
+    return [sizes[i : i + 2] for i in range(0, len(sizes), 2)]
+
+
+def _spec(in_size: Any, channels_of: Tensor, sizes: list[int]) -> ConvSpec:
+    kernel_size, stride, padding, dilation = _pairs(sizes)
+    return specs.depthwise(
+        channels_of.shape[1],
+        tuple(in_size),
+        kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
     )
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, taps, *ctx.sizes = inputs
+    x, taps, ctx.sizes = inputs
     ctx.save_for_backward(x, taps)
 
 
@@ -148,10 +129,10 @@ def _backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
     x, taps = ctx.saved_tensors
     to_x = to_taps = None
     if ctx.needs_input_grad[0]:
-        to_x = _input_gradient(grad_output, taps, list(x.shape[2:]), *ctx.sizes)
+        to_x = _input_gradient(grad_output, taps, list(x.shape[2:]), ctx.sizes)
     if ctx.needs_input_grad[1]:
-        to_taps = _weight_gradient(grad_output, x, *ctx.sizes).to(taps.dtype)
-    return to_x, to_taps, None, None, None, None
+        to_taps = _weight_gradient(grad_output, x, ctx.sizes).to(taps.dtype)
+    return to_x, to_taps, None
 
 
 _depthwise.register_autograd(_backward, setup_context=_keep)

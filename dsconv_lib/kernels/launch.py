@@ -17,7 +17,7 @@ from torch import Tensor
 from dsconv_lib.kernels import programs
 from dsconv_lib.kernels.errors import KernelError
 from dsconv_lib.kernels.tiles import PROGRAMS, Tile, forward_tile, input_tile, weight_tile
-from dsconv_lib.spec import ConvSpec
+from dsconv_lib.spec import ConvSpec, positions
 
 # Triton decides when the programs are defined: with TRITON_INTERPRET=1 they are run by Python.
 INTERPRETED = not isinstance(programs.forward, triton.JITFunction)
@@ -35,15 +35,8 @@ def forward(x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile | None = None)
     Raises:
         KernelError: if these kernels cannot take the tensors.
     """
-    _check(x.device, spec, len(x))
-    tile = tile or forward_tile(spec)
-    y = _empty(spec.output_shape(len(x)), x)
-    patches = tile.count(spec.out_size, len(x))
-    with torch.cuda.device_of(x):
-        programs.forward[_grid(patches, spec, tile)](
-            y, _channels_last(x), weight, patches, **constants(spec, tile)
-        )
-    return y
+    shape = spec.output_shape(len(x))
+    return _write_map(programs.forward, shape, x, weight, spec, tile or forward_tile(spec))
 
 
 def input_gradient(
@@ -54,15 +47,8 @@ def input_gradient(
     Arguments and errors are those of `forward`; `grad_output` has shape (B, C, *spec.out_size), and the sides of
     `tile.patch` are multiples of the stride.
     """
-    _check(grad_output.device, spec, len(grad_output))
-    tile = tile or input_tile(spec)
-    grad_x = _empty(spec.input_shape(len(grad_output)), grad_output)
-    patches = tile.count(spec.in_size, len(grad_output))
-    with torch.cuda.device_of(grad_output):
-        programs.input_gradient[_grid(patches, spec, tile)](
-            grad_x, _channels_last(grad_output), weight, patches, **constants(spec, tile)
-        )
-    return grad_x
+    program, shape = programs.input_gradient, spec.input_shape(len(grad_output))
+    return _write_map(program, shape, grad_output, weight, spec, tile or input_tile(spec))
 
 
 def weight_gradient(
@@ -84,8 +70,9 @@ def weight_gradient(
     patches = tile.count(spec.out_size, len(x))
     rounds = triton.cdiv(patches, tile.patches * max(1, at_most // blocks))
     parts = triton.cdiv(patches, tile.patches * rounds)
-    taps = spec.kernel_size[0] * spec.kernel_size[1]
-    partial = x.new_empty((parts, taps, spec.in_channels), dtype=torch.float32)
+    partial = x.new_empty(
+        (parts, positions(spec.kernel_size), spec.in_channels), dtype=torch.float32
+    )
     with torch.cuda.device_of(x):
         programs.weight_gradient[(parts * blocks,)](
             partial,
@@ -108,6 +95,33 @@ def check_device(device: torch.device) -> None:
         )
 
 
+def new_map(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return a tensor for a map (B, C, H, W) in channels-last memory, of the type and on the device of `like`."""
+    return torch.empty(
+        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )
+
+
+def constants(spec: ConvSpec, tile: Tile) -> dict[str, Any]:
+    """Return what a program is compiled for."""
+    return {"conv": spec, "tile": tile, "num_warps": tile.warps}
+
+
+def _write_map(
+    program: Any, shape: tuple[int, ...], x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile
+) -> Tensor:
+    """Let a program write a map of this shape, patch by patch."""
+    _check(x.device, spec, len(x))
+    y = new_map(x, shape)
+    patches = tile.count(shape[2:], len(x))
+    blocks = triton.cdiv(spec.in_channels, tile.channels)
+    with torch.cuda.device_of(x):
+        program[(blocks * triton.cdiv(patches, tile.patches),)](
+            y, _channels_last(x), weight, patches, **constants(spec, tile)
+        )
+    return y
+
+
 def _check(device: torch.device, spec: ConvSpec, batch: int) -> None:
     # The programs count places with 32 bits.
     for shape in (spec.input_shape(batch), spec.output_shape(batch)):
@@ -121,31 +135,3 @@ def _check(device: torch.device, spec: ConvSpec, batch: int) -> None:
 
 def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    return torch.empty(
-        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
-    )
-
-
-def _grid(patches: int, spec: ConvSpec, tile: Tile) -> tuple[int]:
-    blocks = triton.cdiv(spec.in_channels, tile.channels)
-    return (blocks * triton.cdiv(patches, tile.patches),)
-
-
-def constants(spec: ConvSpec, tile: Tile) -> dict[str, Any]:
-    """Return what a program is compiled for."""
-    return {
-        "CHANNELS": spec.in_channels,
-        "IN_SIZE": spec.in_size,
-        "OUT_SIZE": spec.out_size,
-        "KERNEL_SIZE": spec.kernel_size,
-        "STRIDE": spec.stride,
-        "PADDING": tuple(before for before, _ in spec.pads),
-        "DILATION": spec.dilation,
-        "PATCH": tile.patch,
-        "PATCHES": tile.patches,
-        "BLOCK": tile.channels,
-        "num_warps": tile.warps,
-    }

@@ -7,11 +7,11 @@ For each tap (u, v) of the kernel a depthwise convolution ties a row of its inpu
 and columns alike. `forward` solves it for the output, `input_gradient` for the input, and `weight_gradient` runs over
 both.
 
-Maps lie in memory as (batch, height, width, channels), weights as (taps, channels). A program takes BLOCK channels of
-PATCHES patches, rectangles of neighbouring pixels. Patches are numbered row by row and image by image, so small images
-share a program. All sizes but the batch are constants when it is compiled: the way from a pixel to its neighbours is
-then part of the load instruction. A number that several taps need is written here as several loads; the compiler makes
-one of them, as long as no store stands between.
+Maps lie in memory as (batch, height, width, channels), weights as (taps, channels). A program takes `tile.channels`
+channels of `tile.patches` patches, rectangles of neighbouring pixels. Patches are numbered row by row and image by
+image, so small images share a program. All sizes but the batch are constants when it is compiled, `conv` a `ConvSpec`
+and `tile` a `Tile`: the way from a pixel to its neighbours is then part of the load instruction. A number that several
+taps need is written here as several loads; the compiler makes one of them, as long as no store stands between.
 """
 
 from __future__ import annotations
@@ -26,43 +26,35 @@ def forward(
     x: tl.tensor,
     weight: tl.tensor,
     patches: int,
-    CHANNELS: tl.constexpr,
-    IN_SIZE: tl.constexpr,
-    OUT_SIZE: tl.constexpr,
-    KERNEL_SIZE: tl.constexpr,
-    STRIDE: tl.constexpr,
-    PADDING: tl.constexpr,
-    DILATION: tl.constexpr,
-    PATCH: tl.constexpr,
-    PATCHES: tl.constexpr,
-    BLOCK: tl.constexpr,
+    conv: tl.constexpr,
+    tile: tl.constexpr,
 ) -> None:
     """Compute patches of the output y: over the taps, the sum of input times weight."""
-    channel, part = _share(CHANNELS, BLOCK)
-    patch = part * PATCHES + tl.arange(0, PATCHES)
-    taken = (patch < patches)[:, None] & (channel < CHANNELS)[None, :]
-    image, row, column = _corner(patch, OUT_SIZE, PATCH)
-    top = row * STRIDE[0] - PADDING[0]
-    left = column * STRIDE[1] - PADDING[1]
-    xs = x + _offset(image, top, left, channel, IN_SIZE, CHANNELS)
-    ys = y + _offset(image, row, column, channel, OUT_SIZE, CHANNELS)
+    IN_SIZE: tl.constexpr = conv.in_size
+    OUT_SIZE: tl.constexpr = conv.out_size
+    channel, part = _share(conv, tile)
+    taken, image, row, column = _patches(part, patches, channel, OUT_SIZE, conv, tile)
+    top = row * conv.stride[0] - conv.pads[0][0]
+    left = column * conv.stride[1] - conv.pads[1][0]
+    xs = x + _offset(image, top, left, channel, IN_SIZE, conv)
+    ys = y + _offset(image, row, column, channel, OUT_SIZE, conv)
 
     sums = ()
-    for i in tl.static_range(tl.constexpr(PATCH[0])):
-        for j in tl.static_range(tl.constexpr(PATCH[1])):
-            total = tl.full((PATCHES, BLOCK), 0.0, tl.float32)
-            for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
-                r = i * STRIDE[0] + u * DILATION[0]
+    for i in tl.static_range(tl.constexpr(tile.patch[0])):
+        for j in tl.static_range(tl.constexpr(tile.patch[1])):
+            total = tl.full((tile.patches, tile.channels), 0.0, tl.float32)
+            for u in tl.static_range(tl.constexpr(conv.kernel_size[0])):
+                r = i * conv.stride[0] + u * conv.dilation[0]
                 in_row = taken & ((top + r >= 0) & (top + r < IN_SIZE[0]))[:, None]
-                for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
-                    c = j * STRIDE[1] + v * DILATION[1]
+                for v in tl.static_range(tl.constexpr(conv.kernel_size[1])):
+                    c = j * conv.stride[1] + v * conv.dilation[1]
                     there = in_row & ((left + c >= 0) & (left + c < IN_SIZE[1]))[:, None]
-                    pixel = tl.load(xs + (r * IN_SIZE[1] + c) * CHANNELS, there, 0.0)
-                    at = (u * KERNEL_SIZE[1] + v) * CHANNELS
-                    tap = tl.load(weight + at + channel, channel < CHANNELS, 0.0)
+                    pixel = tl.load(xs + (r * IN_SIZE[1] + c) * conv.in_channels, there, 0.0)
+                    at = (u * conv.kernel_size[1] + v) * conv.in_channels
+                    tap = tl.load(weight + at + channel, channel < conv.in_channels, 0.0)
                     total += pixel.to(tl.float32) * tap.to(tl.float32)[None, :]
             sums += (total,)
-    _store(ys, sums, row, column, taken, OUT_SIZE, CHANNELS, PATCH)
+    _store(ys, sums, row, column, taken, OUT_SIZE, conv, tile)
 
 
 @triton.jit
@@ -71,48 +63,42 @@ def input_gradient(
     grad_output: tl.tensor,
     weight: tl.tensor,
     patches: int,
-    CHANNELS: tl.constexpr,
-    IN_SIZE: tl.constexpr,
-    OUT_SIZE: tl.constexpr,
-    KERNEL_SIZE: tl.constexpr,
-    STRIDE: tl.constexpr,
-    PADDING: tl.constexpr,
-    DILATION: tl.constexpr,
-    PATCH: tl.constexpr,
-    PATCHES: tl.constexpr,
-    BLOCK: tl.constexpr,
+    conv: tl.constexpr,
+    tile: tl.constexpr,
 ) -> None:
     """Compute patches of the input's gradient: over the taps, the sum of the output's gradient times weight.
 
     The sides of a patch are multiples of the stride, so a pixel's place in its patch says which taps reach it.
     """
-    channel, part = _share(CHANNELS, BLOCK)
-    patch = part * PATCHES + tl.arange(0, PATCHES)
-    taken = (patch < patches)[:, None] & (channel < CHANNELS)[None, :]
-    image, row, column = _corner(patch, IN_SIZE, PATCH)
-    top = row // STRIDE[0]
-    left = column // STRIDE[1]
-    xs = grad_x + _offset(image, row, column, channel, IN_SIZE, CHANNELS)
-    ys = grad_output + _offset(image, top, left, channel, OUT_SIZE, CHANNELS)
+    IN_SIZE: tl.constexpr = conv.in_size
+    OUT_SIZE: tl.constexpr = conv.out_size
+    channel, part = _share(conv, tile)
+    taken, image, row, column = _patches(part, patches, channel, IN_SIZE, conv, tile)
+    top = row // conv.stride[0]
+    left = column // conv.stride[1]
+    xs = grad_x + _offset(image, row, column, channel, IN_SIZE, conv)
+    ys = grad_output + _offset(image, top, left, channel, OUT_SIZE, conv)
 
     sums = ()
-    for i in tl.static_range(tl.constexpr(PATCH[0])):
-        for j in tl.static_range(tl.constexpr(PATCH[1])):
-            total = tl.full((PATCHES, BLOCK), 0.0, tl.float32)
-            for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
-                if (i + PADDING[0] - u * DILATION[0]) % STRIDE[0] == 0:
-                    r = (i + PADDING[0] - u * DILATION[0]) // STRIDE[0]
+    for i in tl.static_range(tl.constexpr(tile.patch[0])):
+        for j in tl.static_range(tl.constexpr(tile.patch[1])):
+            total = tl.full((tile.patches, tile.channels), 0.0, tl.float32)
+            for u in tl.static_range(tl.constexpr(conv.kernel_size[0])):
+                if (i + conv.pads[0][0] - u * conv.dilation[0]) % conv.stride[0] == 0:
+                    r = (i + conv.pads[0][0] - u * conv.dilation[0]) // conv.stride[0]
                     in_row = taken & ((top + r >= 0) & (top + r < OUT_SIZE[0]))[:, None]
-                    for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
-                        if (j + PADDING[1] - v * DILATION[1]) % STRIDE[1] == 0:
-                            c = (j + PADDING[1] - v * DILATION[1]) // STRIDE[1]
+                    for v in tl.static_range(tl.constexpr(conv.kernel_size[1])):
+                        if (j + conv.pads[1][0] - v * conv.dilation[1]) % conv.stride[1] == 0:
+                            c = (j + conv.pads[1][0] - v * conv.dilation[1]) // conv.stride[1]
                             there = in_row & ((left + c >= 0) & (left + c < OUT_SIZE[1]))[:, None]
-                            slope = tl.load(ys + (r * OUT_SIZE[1] + c) * CHANNELS, there, 0.0)
-                            at = (u * KERNEL_SIZE[1] + v) * CHANNELS
-                            tap = tl.load(weight + at + channel, channel < CHANNELS, 0.0)
+                            slope = tl.load(
+                                ys + (r * OUT_SIZE[1] + c) * conv.in_channels, there, 0.0
+                            )
+                            at = (u * conv.kernel_size[1] + v) * conv.in_channels
+                            tap = tl.load(weight + at + channel, channel < conv.in_channels, 0.0)
                             total += slope.to(tl.float32) * tap.to(tl.float32)[None, :]
             sums += (total,)
-    _store(xs, sums, row, column, taken, IN_SIZE, CHANNELS, PATCH)
+    _store(xs, sums, row, column, taken, IN_SIZE, conv, tile)
 
 
 @triton.jit
@@ -122,69 +108,72 @@ def weight_gradient(
     grad_output: tl.tensor,
     patches: int,
     rounds: int,
-    CHANNELS: tl.constexpr,
-    IN_SIZE: tl.constexpr,
-    OUT_SIZE: tl.constexpr,
-    KERNEL_SIZE: tl.constexpr,
-    STRIDE: tl.constexpr,
-    PADDING: tl.constexpr,
-    DILATION: tl.constexpr,
-    PATCH: tl.constexpr,
-    PATCHES: tl.constexpr,
-    BLOCK: tl.constexpr,
+    conv: tl.constexpr,
+    tile: tl.constexpr,
 ) -> None:
-    """Sum input times the output's gradient, for every tap, over `rounds` times PATCHES patches of the output.
+    """Sum input times the output's gradient, for every tap, over `rounds` times tile.patches patches of the output.
 
     The sums of each program get a place of their own in `partial` (parts, taps, channels): nothing depends on which
     program ends first.
     """
-    channel, part = _share(CHANNELS, BLOCK)
-    sums = _zeros(KERNEL_SIZE[0] * KERNEL_SIZE[1], PATCHES, BLOCK)
+    IN_SIZE: tl.constexpr = conv.in_size
+    OUT_SIZE: tl.constexpr = conv.out_size
+    channel, part = _share(conv, tile)
+    sums = _zeros(conv, tile)
     for number in range(rounds):
-        patch = (part * rounds + number) * PATCHES + tl.arange(0, PATCHES)
-        taken = (patch < patches)[:, None] & (channel < CHANNELS)[None, :]
-        image, row, column = _corner(patch, OUT_SIZE, PATCH)
-        top = row * STRIDE[0] - PADDING[0]
-        left = column * STRIDE[1] - PADDING[1]
-        xs = x + _offset(image, top, left, channel, IN_SIZE, CHANNELS)
-        ys = grad_output + _offset(image, row, column, channel, OUT_SIZE, CHANNELS)
+        share = part * rounds + number
+        taken, image, row, column = _patches(share, patches, channel, OUT_SIZE, conv, tile)
+        top = row * conv.stride[0] - conv.pads[0][0]
+        left = column * conv.stride[1] - conv.pads[1][0]
+        xs = x + _offset(image, top, left, channel, IN_SIZE, conv)
+        ys = grad_output + _offset(image, row, column, channel, OUT_SIZE, conv)
         longer = ()
-        for u in tl.static_range(tl.constexpr(KERNEL_SIZE[0])):
-            for v in tl.static_range(tl.constexpr(KERNEL_SIZE[1])):
-                total = sums[u * KERNEL_SIZE[1] + v]
-                for i in tl.static_range(tl.constexpr(PATCH[0])):
-                    r = i * STRIDE[0] + u * DILATION[0]
+        for u in tl.static_range(tl.constexpr(conv.kernel_size[0])):
+            for v in tl.static_range(tl.constexpr(conv.kernel_size[1])):
+                total = sums[u * conv.kernel_size[1] + v]
+                for i in tl.static_range(tl.constexpr(tile.patch[0])):
+                    r = i * conv.stride[0] + u * conv.dilation[0]
                     in_row = taken & ((top + r >= 0) & (top + r < IN_SIZE[0]))[:, None]
                     out_row = taken & (row + i < OUT_SIZE[0])[:, None]
-                    for j in tl.static_range(tl.constexpr(PATCH[1])):
-                        c = j * STRIDE[1] + v * DILATION[1]
+                    for j in tl.static_range(tl.constexpr(tile.patch[1])):
+                        c = j * conv.stride[1] + v * conv.dilation[1]
                         there = in_row & ((left + c >= 0) & (left + c < IN_SIZE[1]))[:, None]
-                        pixel = tl.load(xs + (r * IN_SIZE[1] + c) * CHANNELS, there, 0.0)
+                        pixel = tl.load(xs + (r * IN_SIZE[1] + c) * conv.in_channels, there, 0.0)
                         there = out_row & (column + j < OUT_SIZE[1])[:, None]
-                        slope = tl.load(ys + (i * OUT_SIZE[1] + j) * CHANNELS, there, 0.0)
+                        slope = tl.load(ys + (i * OUT_SIZE[1] + j) * conv.in_channels, there, 0.0)
                         total += pixel.to(tl.float32) * slope.to(tl.float32)
                 longer += (total,)
         sums = longer
-    taps: tl.constexpr = KERNEL_SIZE[0] * KERNEL_SIZE[1]
+    taps: tl.constexpr = conv.kernel_size[0] * conv.kernel_size[1]
     for tap in tl.static_range(taps):
-        at = partial + (part * taps + tap) * CHANNELS + channel
-        tl.store(at, tl.sum(sums[tap], axis=0), channel < CHANNELS)
+        at = partial + (part * taps + tap) * conv.in_channels + channel
+        tl.store(at, tl.sum(sums[tap], axis=0), channel < conv.in_channels)
 
 
 @triton.jit
-def _share(CHANNELS: tl.constexpr, BLOCK: tl.constexpr) -> tl.tensor:
+def _share(conv: tl.constexpr, tile: tl.constexpr) -> tl.tensor:
     """Return this program's channels, and its number among the programs that have the same ones."""
-    blocks = (CHANNELS + BLOCK - 1) // BLOCK
+    blocks = (conv.in_channels + tile.channels - 1) // tile.channels
     program = tl.program_id(0)
-    return program % blocks * BLOCK + tl.arange(0, BLOCK), program // blocks
+    return program % blocks * tile.channels + tl.arange(0, tile.channels), program // blocks
 
 
 @triton.jit
-def _corner(patch: tl.tensor, SIZE: tl.constexpr, PATCH: tl.constexpr) -> tl.tensor:
-    """Return the image of each patch, and the row and column where it begins."""
-    down = (SIZE[0] + PATCH[0] - 1) // PATCH[0]
-    across = (SIZE[1] + PATCH[1] - 1) // PATCH[1]
-    return patch // (down * across), patch // across % down * PATCH[0], patch % across * PATCH[1]
+def _patches(
+    share: tl.tensor,
+    patches: int,
+    channel: tl.tensor,
+    SIZE: tl.constexpr,
+    conv: tl.constexpr,
+    tile: tl.constexpr,
+) -> tl.tensor:
+    """Return which numbers (patches, channels) this share of the work has, and image, row and column of its patches."""
+    patch = share * tile.patches + tl.arange(0, tile.patches)
+    taken = (patch < patches)[:, None] & (channel < conv.in_channels)[None, :]
+    down = (SIZE[0] + tile.patch[0] - 1) // tile.patch[0]
+    across = (SIZE[1] + tile.patch[1] - 1) // tile.patch[1]
+    image = patch // (down * across)
+    return taken, image, patch // across % down * tile.patch[0], patch % across * tile.patch[1]
 
 
 @triton.jit
@@ -194,11 +183,11 @@ def _offset(
     column: tl.tensor,
     channel: tl.tensor,
     SIZE: tl.constexpr,
-    CHANNELS: tl.constexpr,
+    conv: tl.constexpr,
 ) -> tl.tensor:
     """Return the places (patches, channels) of these pixels in a map."""
     pixel = (image * SIZE[0] + row) * SIZE[1] + column
-    return pixel[:, None] * CHANNELS + channel[None, :]
+    return pixel[:, None] * conv.in_channels + channel[None, :]
 
 
 @triton.jit
@@ -209,21 +198,21 @@ def _store(
     column: tl.tensor,
     taken: tl.tensor,
     SIZE: tl.constexpr,
-    CHANNELS: tl.constexpr,
-    PATCH: tl.constexpr,
+    conv: tl.constexpr,
+    tile: tl.constexpr,
 ) -> None:
     """Store patches whose first pixels are `at`, as far as the map has their rows and columns."""
-    for i in tl.static_range(tl.constexpr(PATCH[0])):
-        for j in tl.static_range(tl.constexpr(PATCH[1])):
+    for i in tl.static_range(tl.constexpr(tile.patch[0])):
+        for j in tl.static_range(tl.constexpr(tile.patch[1])):
             there = taken & ((row + i < SIZE[0]) & (column + j < SIZE[1]))[:, None]
-            value = sums[i * PATCH[1] + j].to(at.dtype.element_ty)
-            tl.store(at + (i * SIZE[1] + j) * CHANNELS, value, there)
+            value = sums[i * tile.patch[1] + j].to(at.dtype.element_ty)
+            tl.store(at + (i * SIZE[1] + j) * conv.in_channels, value, there)
 
 
 @triton.jit
-def _zeros(COUNT: tl.constexpr, PATCHES: tl.constexpr, BLOCK: tl.constexpr) -> tl.tensor:
-    """Return a tuple of sums (patches, channels) that nothing has been added to."""
+def _zeros(conv: tl.constexpr, tile: tl.constexpr) -> tl.tensor:
+    """Return a tuple of sums (patches, channels), one for each tap, that nothing has been added to."""
     sums = ()
-    for _ in tl.static_range(COUNT):
-        sums += (tl.full((PATCHES, BLOCK), 0.0, tl.float32),)
+    for _ in tl.static_range(tl.constexpr(conv.kernel_size[0] * conv.kernel_size[1])):
+        sums += (tl.full((tile.patches, tile.channels), 0.0, tl.float32),)
     return sums

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
-from dsconv_lib import figures, models
+from dsconv_lib import cost, figures
 from dsconv_lib.cli.cost import COSTED, CostedModel
 from tests import commands
 from tests.commands import dsconv
@@ -52,9 +52,9 @@ def test_the_totals(model: str) -> None:
     rows = [cells(line) for line in lines if line.startswith("│")]
     layers = COSTED[model]()
     assert [row[0] for row in rows[:-1]] == [layer.name for layer in layers]
-    assert [row[6] for row in rows[:-1]] == [f"{layer.cost().macs:,}" for layer in layers]
+    assert [row[6] for row in rows[:-1]] == [f"{cost.of(layer).macs:,}" for layer in layers]
     assert [row[9] for row in rows[:-1]] == [f"{layer.trainable:,}" for layer in layers]
-    weights = sum(layer.cost().params for layer in layers)
+    weights = sum(cost.of(layer).params for layer in layers)
     sums = [f"{macs:,}", "100.0%", f"{weights:,}", f"{trainable:,}"]
     assert rows[-1][-4:] == sums
     assert len({len(line) for line in lines if line.startswith("│")}) == 1
@@ -65,7 +65,7 @@ def test_the_totals(model: str) -> None:
 def test_size_and_classes_reach_every_network(model: str) -> None:
     result = dsconv("cost", model, "--size", "128", "--classes", "7")
     assert result.exit_code == 0, result.output
-    macs = models.total(COSTED[model](resolution=128, num_classes=7)).macs
+    macs = cost.of(COSTED[model](resolution=128, num_classes=7)).macs
     assert f"{macs:,}" in result.stdout
     assert "128x128" in result.stdout.splitlines()[0]
 
@@ -74,7 +74,7 @@ def test_size_and_classes_reach_every_network(model: str) -> None:
 def test_the_width_multiplier(model: str) -> None:
     result = dsconv("cost", model, "--alpha", "0.5")
     if model in WITH_ALPHA:
-        assert f"{models.total(COSTED[model](alpha=0.5)).macs:,}" in result.stdout
+        assert f"{cost.of(COSTED[model](alpha=0.5)).macs:,}" in result.stdout
         assert "alpha 0.5" in result.stdout
     else:
         refused(result, rf"--alpha 0\.5: {model} has none, expected no --alpha")

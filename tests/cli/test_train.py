@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from dsconv_lib import cost
 from dsconv_lib import cost as costs
 from dsconv_lib.cli.bench import BENCH
-from dsconv_lib.models import mobilenet_v1_layers, total
+from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.train import load_checkpoint
 from tests.commands import dsconv, refused
 
@@ -53,7 +54,7 @@ def test_train_tells_what_it_did_and_where(folder: Path) -> None:
     said = {line[:15].strip(): line[15:].strip() for line in result.stdout.splitlines()}
     assert said["test accuracy"] == f"{loaded.test_accuracy:.2%} on digits"
     assert said["parameters"] == f"{sum(p.numel() for p in loaded.model.parameters()):,}"
-    assert said["MACs"] == f"{total(network).macs:,} for one image"
+    assert said["MACs"] == f"{cost.of(network).macs:,} for one image"
     assert re.fullmatch(r"[\d.]+ s", said["time"])
     assert said["checkpoint"] == os.path.join("runs", "digits", "checkpoint.pt")
     assert said["metrics"] == os.path.join("runs", "digits", "metrics.csv")
@@ -131,7 +132,7 @@ def test_a_gpu_that_is_not_there(command: tuple[str, ...]) -> None:
         [sys.executable, "-m", "dsconv_lib", *command, "--device", "cuda"],
         env={
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
             "CUDA_VISIBLE_DEVICES": "",  # hide one that is
         },
         capture_output=True,
@@ -152,9 +153,9 @@ def test_cost_prints_the_closed_forms(model: str) -> None:
     layers = mobilenet_v1_layers(separable=model == "mobilenet-v1")
     rows = {cells[0]: cells for cells in map(numbers, result.stdout.splitlines())}
     for layer in layers:
-        assert f"{layer.cost().macs:,}" in rows[layer.name]
+        assert f"{cost.of(layer).macs:,}" in rows[layer.name]
         assert f"{layer.trainable:,}" in rows[layer.name]
-    sums = total(layers)
+    sums = cost.of(layers)
     trainable = sum(layer.trainable for layer in layers)
     expected = [f"{sums.macs:,}", "100.0%", f"{sums.params:,}", f"{trainable:,}"]
     assert rows["total"][-4:] == expected
@@ -175,7 +176,7 @@ def test_cost_aligns_its_columns() -> None:
 def test_cost_takes_the_multipliers() -> None:
     result = dsconv("cost", "mobilenet-v1", "--size", "32", "--alpha", "0.5", "--stem", "small")
     small = mobilenet_v1_layers(0.5, 32, stem="small")
-    assert f"{total(small).macs:,}" in result.stdout
+    assert f"{cost.of(small).macs:,}" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_threads_are_set(folder: Path) -> None:
 
 def test_the_module_is_the_command(folder: Path) -> None:
     """As a user starts it: another process, another folder, a pipe for a terminal."""
-    here = str(Path(__file__).parents[1])
+    here = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-m", "dsconv_lib", "train", "--epochs", "0"],
         capture_output=True,

@@ -18,7 +18,7 @@ from triton.compiler import ASTSource
 
 from dsconv_lib.kernels import launch, programs
 from dsconv_lib.kernels.tiles import Tile, forward_tile, input_tile, weight_tile
-from dsconv_lib.models import mobilenet_v1_layers
+from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.spec import ConvSpec
 
 TILES = {"forward": forward_tile, "input_gradient": input_tile, "weight_gradient": weight_tile}

@@ -208,15 +208,15 @@ def test_torch_compile_takes_it_as_it_is(device: str) -> None:
 
 def test_what_torch_asks_of_an_operation(device: str) -> None:
     given = numbers(NETWORK[3], 2, torch.float32, device)
-    sizes = [list(given.spec.kernel_size), *map(list, given.arguments.values())]
+    sizes = [n for pair in (given.spec.kernel_size, *given.arguments.values()) for n in pair]
     leaves = [given.x.requires_grad_(), given.taps.detach().requires_grad_()]
     depthwise = torch.ops.dsconv.depthwise.default
-    torch.library.opcheck(depthwise, (*leaves, *sizes))
+    torch.library.opcheck(depthwise, (*leaves, sizes))
     to_x = torch.ops.dsconv.depthwise_input_gradient.default
     in_size = list(given.spec.in_size)
-    torch.library.opcheck(to_x, (given.grad_output, given.taps.detach(), in_size, *sizes))
+    torch.library.opcheck(to_x, (given.grad_output, given.taps.detach(), in_size, sizes))
     to_weight = torch.ops.dsconv.depthwise_weight_gradient.default
-    torch.library.opcheck(to_weight, (given.grad_output, given.x.detach(), *sizes))
+    torch.library.opcheck(to_weight, (given.grad_output, given.x.detach(), sizes))
 
 
 # What is refused

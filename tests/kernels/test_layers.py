@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import nn
 
-from dsconv_lib import layers
+from dsconv_lib import layers, spec
 from dsconv_lib.kernels import DepthwiseConv2d, swap_in, swap_out, swapped
 from dsconv_lib.models import MobileNetV1
 
 
 def network() -> nn.Module:
     return nn.Sequential(
-        layers.standard(3, 8, 3, padding=1),
-        layers.separable(8, 6, 3, padding=1, stride=2, norm_relu=True),
-        layers.depthwise(6, (3, 1), padding=(1, 0), dilation=(1, 2)),
+        layers.of(spec.standard(3, 8, 16, 3, padding=1)),
+        layers.of(spec.separable(8, 6, 16, 3, padding=1, stride=2), norm_relu=True),
+        layers.of(spec.depthwise(6, 16, (3, 1), padding=(1, 0), dilation=(1, 2))),
     )
 
 

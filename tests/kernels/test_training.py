@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from runs import ARGUMENTS, SHORT
 
 from dsconv_lib.data import load
 from dsconv_lib.kernels import launch
 from dsconv_lib.train import build, fit
+from tests.runs import ARGUMENTS, SHORT
 
 
 def test_a_run_on_the_kernels_learns_the_same(device: str, monkeypatch: pytest.MonkeyPatch) -> None:

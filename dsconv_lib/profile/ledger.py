@@ -1,0 +1,141 @@
+"""The rows of the table: which module ran an operation, and which row a gradient belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from dsconv_lib.profile.free import base
+from dsconv_lib.profile.products import VECTOR_PRODUCTS, Cost
+from dsconv_lib.profile.roles import Weights
+
+
+@dataclass
+class Run:
+    """One run of one module, and the rows of the operations right in it."""
+
+    layer: str
+    type: str
+    rows: list[Row] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One line of the table; None is a number that is not known."""
+
+    run: Run
+    operation: str
+    output: str
+    elements: int
+    macs: int | None
+    params: int = 0
+    reads: int | None = 0
+    writes: int | None = 0
+    bytes: int | None = 0
+    backward: int | None = 0
+    vectors: bool = False
+
+
+class Ledger:
+    """The rows of a profile, written operation by operation while a batch of `batch` inputs runs."""
+
+    def __init__(self, model: nn.Module, batch: int) -> None:
+        self.rows: list[Row] = []
+        self.weights = Weights(model)
+        self._batch = batch
+        self._running = [Run("", type(model).__name__)]
+        # Autograd numbers the steps that it will go back through: where the step of each number was made.
+        self._origins: dict[int, Run | Row] = {}
+
+    @contextmanager
+    def following(self, model: nn.Module) -> Iterator[None]:
+        """Know which module is running."""
+
+        def leave(output: object) -> None:
+            run = self._running.pop()
+            if isinstance(output, Tensor):
+                # A product sees (batch * positions, features); its layer may return them in more dimensions.
+                same = [row for row in run.rows if row.elements == output.numel()]
+                if same:
+                    same[-1].output = self._shape(output)
+
+        with ExitStack() as stack:
+            for name, module in model.named_modules():
+                run = partial(Run, name, type(module).__name__)
+                before = module.register_forward_pre_hook(
+                    lambda *_, run=run: self._running.append(run()), prepend=True
+                )
+                # Also after an exception: the model may catch it.
+                after = module.register_forward_hook(
+                    lambda _, __, output: leave(output), always_call=True
+                )
+                stack.enter_context(before)
+                stack.enter_context(after)
+            yield
+
+    def forward(self, name: str, cost: Cost, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+        """Write down an operation of the forward pass, if it has products, holds weights or is unknown."""
+        run = self._running[-1]
+        # The step that autograd has just made for this operation, if it has made one.
+        step = torch._C._autograd._get_sequence_nr() - 1
+        self._origins.setdefault(step, run)
+        inside = [self.weights.inside(t) for t in tensors]
+        parameters = frozenset[nn.Parameter]().union(*(p for p in inside if p))
+        free = cost.macs == 0 and not cost.factors
+        if free and tensors and None not in inside:
+            for output in outputs:
+                self.weights.add(output, parameters)
+        elif not free or parameters:
+            last = run.rows[-1] if run.rows else None
+            # A bias that is added to a product afterwards belongs to it.
+            bias = free and base(name) == "add"
+            row = last if bias and last and last.macs != 0 else self._row(run, cost, outputs)
+            row.vectors |= base(name) in VECTOR_PRODUCTS
+            row.params += self.weights.first_use(parameters)
+            if isinstance(self._origins[step], Run):
+                self._origins[step] = row
+
+    def backward(self, name: str, cost: Cost, tensors: list[Tensor], outputs: list[Tensor]) -> None:
+        """Add what an operation of the backward pass makes to the row whose gradient it is."""
+        step = torch._C._current_autograd_node()
+        origin = self._origins.get(step._sequence_nr()) if step else None
+        macs = cost.macs
+        if isinstance(origin, Row) and origin.vectors and name == "mul" and len(tensors) == 2:
+            macs = outputs[0].numel()
+        if macs == 0:
+            return
+        if not isinstance(origin, Row):
+            origin = self._row(origin or self._running[-1], Cost(cost.kind, 0), outputs)
+        known = macs is not None and origin.backward is not None
+        origin.backward = (origin.backward or 0) + (macs or 0) if known else None
+
+    def _row(self, run: Run, cost: Cost, outputs: list[Tensor]) -> Row:
+        row = Row(
+            run=run,
+            operation=cost.kind,
+            output=self._shape(outputs[0]) if outputs else "",
+            elements=outputs[0].numel() if outputs else 0,
+            macs=cost.macs,
+        )
+        if cost.factors:
+            # In a convolution the second factor is a weight, wherever it comes from.
+            read = cost.factors if cost.kind in ("linear", "matmul") else cost.factors[:1]
+            row.reads = sum(t.numel() for t in read if t not in self.weights)
+            row.writes = row.elements
+            row.bytes = sum(t.numel() * t.element_size() for t in (*cost.factors, outputs[0]))
+        elif cost.macs is None:
+            row.reads = row.writes = row.bytes = None
+        self.rows.append(row)
+        run.rows.append(row)
+        return row
+
+    def _shape(self, output: Tensor) -> str:
+        """Write a shape without the batch, also where the batch shares its dimension with something else."""
+        first, *rest = output.shape or (1,)
+        first = first if first % self._batch else first // self._batch
+        return "x".join(map(str, rest if first == 1 else [first, *rest]))
