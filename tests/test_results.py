@@ -15,11 +15,11 @@ import measured
 import numpy as np
 import pytest
 import recipes
-from photographs import encoded, table
 from pyarrow import parquet
 
 from dsconv_lib.models import mobilenet_v1_layers, total
 from dsconv_lib.train import NETWORKS, RECIPES, TrainingError
+from tests.photographs import encoded, table
 
 ROOT = Path(__file__).parents[1]
 FIELDS = {"what", "small", "remark", "command", "date", "commit", "machine", "data", "recipe"}

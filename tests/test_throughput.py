@@ -43,7 +43,6 @@ def test_a_step_is_timed_beside_a_copy() -> None:
         model,
         mobilenet_v1_layers(resolution=32, **arguments),
         replace(RECIPES["cifar10"], batch_size=64),
-        torch.device("cpu"),
         WAYS["cpu"],
         repeats=1,
     )

@@ -7,7 +7,7 @@ the last depthwise layer; its own output size, and its cost, need stride 1.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ class MobileNetV1(nn.Module):
     """MobileNetV1 as a torch module, built from `mobilenet_v1_layers`; the arguments are those of that function.
 
     Every convolution is followed by batch normalisation and ReLU. The average over all pixels before the classifier
-    lets one model take images of any size.
+    lets one model take images of any size. `arguments` holds what made it.
     """
 
     def __init__(
@@ -112,14 +112,15 @@ class MobileNetV1(nn.Module):
         shallow: bool = False,
     ) -> None:
         super().__init__()
-        *convolutions, classifier = mobilenet_v1_layers(
-            alpha,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            stem=stem,
-            separable=separable,
-            shallow=shallow,
-        )
+        self.arguments: dict[str, Any] = {
+            "alpha": alpha,
+            "num_classes": num_classes,
+            "in_channels": in_channels,
+            "stem": stem,
+            "separable": separable,
+            "shallow": shallow,
+        }
+        *convolutions, classifier = mobilenet_v1_layers(**self.arguments)
         self.features = nn.Sequential(
             OrderedDict(
                 (layer.name.replace(".", "_"), _conv_norm_relu(layer)) for layer in convolutions
