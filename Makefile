@@ -63,8 +63,8 @@ card: $(READY) browser  ## draw the picture that goes with a link to the site
 	@$(BIN)/python tools/social_card.py
 
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
-	@$(BIN)/python tools/results.py
-	@$(BIN)/python tools/recipes.py
+	@$(BIN)/dsconv measure training
+	@$(BIN)/dsconv measure recipes
 	@$(BIN)/python tools/readme.py
 
 repo: $(READY)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME

@@ -5,6 +5,7 @@ import typer
 from dsconv_lib.cli.bench import bench_command
 from dsconv_lib.cli.cost import cost_command
 from dsconv_lib.cli.grade import grade_command, review_command
+from dsconv_lib.cli.measure import measure_app
 from dsconv_lib.cli.release import release_command
 from dsconv_lib.cli.train import train_command
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.command("train")(train_command)
 app.command("cost")(cost_command)
 app.command("bench")(bench_command)
+app.add_typer(measure_app, name="measure")
 app.command("release")(release_command)
 app.command("grade")(grade_command)
 app.command("review")(review_command)

@@ -1,0 +1,87 @@
+"""What each thing in a recipe is worth: the separable network, trained with one changed at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from rich.console import Console
+
+from dsconv_lib.measure.record import Measured
+from dsconv_lib.measure.runs import Setting, train_once
+from dsconv_lib.train import Recipe
+
+WHAT = "MobileNetV1 for small images, trained with one thing changed at a time"
+
+
+def changes(recipe: Recipe) -> list[dict[str, Any]]:
+    """List what may be changed, nothing first; one thing at a time, and none that the recipe has.
+
+    >>> changes(RECIPES["cifar10"])[:3]
+    [{}, {'learning_rate': 0.2}, {'learning_rate': 0.8}]
+    """
+    rate, batch = recipe.learning_rate, recipe.batch_size
+    listed: list[dict[str, Any]] = [
+        {},
+        {"learning_rate": rate / 2},
+        {"learning_rate": 2 * rate},
+        {"batch_size": batch // 4, "learning_rate": rate / 4},
+        *({"schedule": each} for each in ("cosine", "one-cycle")),
+        *({"label_smoothing": each} for each in (0.0, 0.1, 0.2)),
+        *({"shift": each} for each in (0, 2, 4)),
+        *({"flip": each} for each in ("no", "by chance", "in turn")),
+        *({"cutout": each} for each in (0, 8)),
+        *({"average": each} for each in (0.0, 0.99)),
+    ]
+    return [each for each in listed if not each or replace(recipe, **each) != recipe]
+
+
+def measure_recipes(
+    chosen: Setting,
+    out: Path,
+    *,
+    seeds: int = 2,
+    first: int | None = None,
+    way: str = "eager",
+    commit: str | None = None,
+) -> None:
+    """Train with each change, and write recipes-cpu.json or recipes-cuda.json.
+
+    What the file already holds is not repeated.
+
+    Args:
+        chosen: where and on what.
+        out: the folder to write to.
+        seeds: runs of each recipe.
+        first: try that many of the changes alone.
+        way: how a step is run, by name.
+        commit: the commit, where git cannot tell.
+
+    Raises:
+        TrainingError: if this device has no such way.
+        RecordError: if the file that is there has other measurements.
+        DataError: if CIFAR-10 cannot be had.
+    """
+    console = Console(width=120)
+    how = chosen.ways([way])[way]
+    images = chosen.images()
+    file = Measured(
+        out / f"recipes-{chosen.place.type}.json", chosen.head(WHAT, images, commit), {"runs": []}
+    )
+    runs = file.content["runs"]
+    for change in changes(chosen.recipe)[:first]:
+        for seed in range(seeds):
+            if not any((run["change"], run["seed"]) == (change, seed) for run in runs):
+                tried = replace(chosen.recipe, seed=seed, **change)
+                run = train_once("separable", chosen, images, tried, how)
+                runs.append(run | {"change": change, "way": way})
+                file.write()
+        reached = [run["accuracy"] for run in runs if run["change"] == change]
+        shown = ", ".join(
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in change.items()
+        )
+        console.print(f"{mean(reached):7.2%}  {shown or 'nothing changed'}", highlight=False)
+    console.print(f"written to {file.path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,173 @@
+"""What the training chapter shows: MobileNetV1 for small images and its twin, on CIFAR-10.
+
+First the speed of a training step, run in several ways; then some runs of each network, in the
+fastest of them; then a run that is killed half-way and resumed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+
+from dsconv_lib import throughput
+from dsconv_lib.data import ImageData
+from dsconv_lib.measure.record import Measured
+from dsconv_lib.measure.runs import NAMES, Setting, train_once
+from dsconv_lib.models import mobilenet_v1_layers
+from dsconv_lib.train import CHECKPOINT, TrainingError, Way, build, fit, load_checkpoint
+
+WHAT = "MobileNetV1 for small images and its twin with standard convolutions"
+STEP_BATCH = {"cpu": 64, "cuda": 2048}
+
+
+def measure_training(
+    chosen: Setting,
+    out: Path,
+    *,
+    seeds: int | None = None,
+    ways: list[str] | None = None,
+    step_only: bool = False,
+    commit: str | None = None,
+) -> None:
+    """Measure, and write cifar10-cpu.json or cifar10-cuda.json; what it holds is not repeated.
+
+    Args:
+        chosen: where and on what.
+        out: the folder to write to.
+        seeds: runs of each network; 5 if it is left out, and 2 of the small version.
+        ways: how to run a step beside the plain way, by name; all if it is left out.
+        step_only: stop after the steps.
+        commit: the commit, where git cannot tell.
+
+    Raises:
+        TrainingError: if this device has no such way, or a way does not learn as the plain one.
+        RecordError: if the file that is there has other measurements.
+        DataError: if CIFAR-10 cannot be had.
+    """
+    console = Console(width=120)
+    every = chosen.ways(ways)
+    images = chosen.images()
+    file = Measured(
+        out / f"cifar10-{chosen.place.type}.json",
+        chosen.head(WHAT, images, commit),
+        {"step": {}, "runs": [], "resumed": []},
+    )
+    _steps(file, chosen, every, console)
+    if step_only:
+        return
+    fastest = {
+        name: max(timed["images_per_second"], key=timed["images_per_second"].__getitem__)
+        for name, timed in file.content["step"].items()
+    }
+    _runs(file, chosen, images, fastest, seeds or (2 if chosen.small else 5), console)
+    _resumed(file, chosen, images, chosen.ways(None)[fastest["separable"]])
+    reached = file.content["resumed"][0]["accuracy"]
+    console.print(f"killed and resumed  {reached:.2%}", highlight=False)
+    console.print(f"written to {file.path}", highlight=False, soft_wrap=True)
+
+
+def _steps(file: Measured, chosen: Setting, ways: dict[str, Way], console: Console) -> None:
+    """Time a step of each network in each way."""
+    batch = STEP_BATCH[chosen.place.type]
+    steps = file.content["step"]
+    for name, separable in NAMES.items():
+        if name not in steps:
+            shape = chosen.arguments(name)
+            timed = throughput.measure(
+                build(shape),
+                mobilenet_v1_layers(resolution=32, **shape),
+                replace(chosen.recipe, batch_size=batch),
+                # The twin has no depthwise layers.
+                {how: way for how, way in ways.items() if separable or not way.kernels},
+            )
+            steps[name] = {"batch_size": batch, **asdict(timed)}
+            file.write()
+        for how, speed in steps[name]["images_per_second"].items():
+            share = speed / steps[name]["floor"]
+            console.print(
+                f"{name:9} step  {how:30} {speed:9,.0f} images/s  {share:.0%} of the floor"
+            )
+
+
+def _runs(
+    file: Measured,
+    chosen: Setting,
+    images: ImageData,
+    fastest: dict[str, str],
+    seeds: int,
+    console: Console,
+) -> None:
+    """Train each network with each seed, in the way that is fastest for it."""
+    ways = {name: chosen.ways(None)[how] for name, how in fastest.items()}
+    # torch.compile works once for each network and process: here, and not within the first run.
+    for name, way in ways.items():
+        if way.compile:
+            train_once(name, chosen, images, replace(chosen.recipe, epochs=1), way)
+    runs = file.content["runs"]
+    done = {(run["network"], run["seed"]) for run in runs}
+    for seed in range(seeds):
+        for name, way in ways.items():
+            if (name, seed) not in done:
+                run = train_once(name, chosen, images, replace(chosen.recipe, seed=seed), way)
+                runs.append(run | {"way": fastest[name]})
+                file.write()
+                console.print(
+                    f"{name:9} seed {seed}  {run['accuracy']:.2%}, with mirror images "
+                    f"{run['accuracy_with_mirror_images']:.2%}  {run['training_seconds']:.1f} s",
+                    highlight=False,
+                )
+
+
+def _resumed(file: Measured, chosen: Setting, images: ImageData, way: Way) -> None:
+    """Kill a run and resume it, once for the file."""
+    if not file.content["resumed"]:
+        with tempfile.TemporaryDirectory() as scratch:
+            job = Job(Path(scratch), chosen, way, torch.get_num_threads())
+            file.content["resumed"].append(kill_and_resume(job, images))
+        file.write()
+
+
+class Job(NamedTuple):
+    """A run of the separable network in a process of its own."""
+
+    folder: Path
+    chosen: Setting
+    way: Way
+    threads: int
+
+
+def train_into(job: Job, images: ImageData | None = None) -> float:
+    """Train, or go on with it, and return the test accuracy."""
+    torch.set_num_threads(job.threads)
+    recipe = job.chosen.recipe
+    model = build(job.chosen.arguments("separable"), recipe.seed)
+    images = images or job.chosen.images()
+    records = fit(model, images, recipe, way=job.way, folder=job.folder, resume=True)
+    return records[-1].test_accuracy
+
+
+def kill_and_resume(job: Job, images: ImageData) -> dict[str, Any]:
+    """Train in a process of its own, kill it after half of the epochs, and go on in this one."""
+    process = multiprocessing.get_context("spawn").Process(target=train_into, args=(job,))
+    process.start()
+    checkpoint, recipe = job.folder / CHECKPOINT, job.chosen.recipe
+    while not checkpoint.exists() or 2 * load_checkpoint(checkpoint).epoch < recipe.epochs:
+        if not process.is_alive():
+            raise TrainingError("the run that was to be killed has ended before")
+        time.sleep(0.05)
+    process.kill()
+    process.join()
+    killed_after = load_checkpoint(checkpoint).epoch
+    return {
+        "network": "separable",
+        "seed": recipe.seed,
+        "killed_after_epoch": killed_after,
+        "accuracy": train_into(job, images),
+    }
