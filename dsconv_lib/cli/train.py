@@ -37,7 +37,7 @@ from dsconv_lib.train import (
 from dsconv_lib.train.recipes import Schedule
 
 
-# Each parameter is an option of the command line: typer reads them off this signature.
+# Long, as each parameter is an option of the command line: typer reads them off the signature.
 def train_command(
     dataset: Annotated[
         Literal["digits", "cifar10"],

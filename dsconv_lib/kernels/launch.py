@@ -35,15 +35,9 @@ def forward(x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile | None = None)
     Raises:
         KernelError: if these kernels cannot take the tensors.
     """
-    _check(x.device, spec, len(x))
-    tile = tile or forward_tile(spec)
-    y = _empty(spec.output_shape(len(x)), x)
-    patches = tile.count(spec.out_size, len(x))
-    with torch.cuda.device_of(x):
-        programs.forward[_grid(patches, spec, tile)](
-            y, _channels_last(x), weight, patches, **constants(spec, tile)
-        )
-    return y
+    return _mapped(
+        programs.forward, x, weight, spec, tile or forward_tile(spec), spec.output_shape(len(x))
+    )
 
 
 def input_gradient(
@@ -54,15 +48,23 @@ def input_gradient(
     Arguments and errors are those of `forward`; `grad_output` has shape (B, C, *spec.out_size), and the sides of
     `tile.patch` are multiples of the stride.
     """
-    _check(grad_output.device, spec, len(grad_output))
+    shape = spec.input_shape(len(grad_output))
     tile = tile or input_tile(spec)
-    grad_x = _empty(spec.input_shape(len(grad_output)), grad_output)
-    patches = tile.count(spec.in_size, len(grad_output))
-    with torch.cuda.device_of(grad_output):
-        programs.input_gradient[_grid(patches, spec, tile)](
-            grad_x, _channels_last(grad_output), weight, patches, **constants(spec, tile)
-        )
-    return grad_x
+    return _mapped(programs.input_gradient, grad_output, weight, spec, tile, shape)
+
+
+def _mapped(
+    program: Any, x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile, shape: tuple[int, ...]
+) -> Tensor:
+    """Return the map of a shape that a program makes of the map x, each of its programs a tile."""
+    _check(x.device, spec, len(x))
+    y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    patches = tile.count(shape[2:], len(x))
+    blocks = triton.cdiv(spec.in_channels, tile.channels)
+    grid = (blocks * triton.cdiv(patches, tile.patches),)
+    with torch.cuda.device_of(x):
+        program[grid](y, _channels_last(x), weight, patches, **constants(spec, tile))
+    return y
 
 
 def weight_gradient(
@@ -121,17 +123,6 @@ def _check(device: torch.device, spec: ConvSpec, batch: int) -> None:
 
 def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    return torch.empty(
-        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
-    )
-
-
-def _grid(patches: int, spec: ConvSpec, tile: Tile) -> tuple[int]:
-    blocks = triton.cdiv(spec.in_channels, tile.channels)
-    return (blocks * triton.cdiv(patches, tile.patches),)
 
 
 def constants(spec: ConvSpec, tile: Tile) -> dict[str, Any]:

@@ -7,8 +7,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from rich.console import Console
-
 from dsconv_lib.measure.record import Measured
 from dsconv_lib.measure.runs import Setting, train_once
 from dsconv_lib.train import Recipe
@@ -19,6 +17,7 @@ WHAT = "MobileNetV1 for small images, trained with one thing changed at a time"
 def changes(recipe: Recipe) -> list[dict[str, Any]]:
     """List what may be changed, nothing first; one thing at a time, and none that the recipe has.
 
+    >>> from dsconv_lib.train import RECIPES
     >>> changes(RECIPES["cifar10"])[:3]
     [{}, {'learning_rate': 0.2}, {'learning_rate': 0.8}]
     """
@@ -64,7 +63,6 @@ def measure_recipes(
         RecordError: if the file that is there has other measurements.
         DataError: if CIFAR-10 cannot be had.
     """
-    console = Console(width=120)
     how = chosen.ways([way])[way]
     images = chosen.images()
     file = Measured(
@@ -75,13 +73,10 @@ def measure_recipes(
         for seed in range(seeds):
             if not any((run["change"], run["seed"]) == (change, seed) for run in runs):
                 tried = replace(chosen.recipe, seed=seed, **change)
-                run = train_once("separable", chosen, images, tried, how)
+                run = train_once(chosen, images, "separable", tried, how)
                 runs.append(run | {"change": change, "way": way})
                 file.write()
         reached = [run["accuracy"] for run in runs if run["change"] == change]
-        shown = ", ".join(
-            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in change.items()
-        )
-        console.print(f"{mean(reached):7.2%}  {shown or 'nothing changed'}", highlight=False)
-    console.print(f"written to {file.path}", highlight=False, soft_wrap=True)
+        shown = ", ".join(f"{key} {value}" for key, value in change.items())
+        print(f"{mean(reached):7.2%}  {shown or 'nothing changed'}")
+    print(f"written to {file.path}")

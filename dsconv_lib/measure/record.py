@@ -82,8 +82,6 @@ def check(content: Mapping[str, Any]) -> None:
     for key, kind in SCHEMA.items():
         if not isinstance(content.get(key), kind) or not content[key]:
             raise RecordError(f"{key!r} is {content.get(key)!r}: expected a {kind.__name__}")
-    if list(content)[: len(SCHEMA)] != list(SCHEMA):
-        raise RecordError(f"the keys are {', '.join(content)}: expected {', '.join(SCHEMA)} first")
     known = content["machine"].keys()
     if "name" not in known or not known & {"cores", "driver"}:
         raise RecordError(f"machine has {', '.join(known)}: expected name, and cores or driver")

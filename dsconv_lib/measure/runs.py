@@ -109,14 +109,14 @@ def setting(data: Path | None, device: str, small: bool | None, change: str) -> 
 
 
 def train_once(
-    name: str, chosen: Setting, images: ImageData, recipe: Recipe, way: Way
+    chosen: Setting, images: ImageData, name: str, recipe: Recipe, way: Way
 ) -> dict[str, Any]:
     """Train one network once by a recipe, and read everything the chapter shows of it.
 
     Args:
-        name: "separable" or "twin".
         chosen: where, and how wide.
-        images: the data.
+        images: those of `chosen`.
+        name: of the network, "separable" or "twin".
         recipe: how to train.
         way: how to run a step.
     """

@@ -11,10 +11,8 @@ import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
-from rich.console import Console
 
 from dsconv_lib import throughput
 from dsconv_lib.data import ImageData
@@ -51,7 +49,6 @@ def measure_training(
         RecordError: if the file that is there has other measurements.
         DataError: if CIFAR-10 cannot be had.
     """
-    console = Console(width=120)
     every = chosen.ways(ways)
     images = chosen.images()
     file = Measured(
@@ -59,22 +56,23 @@ def measure_training(
         chosen.head(WHAT, images, commit),
         {"step": {}, "runs": [], "resumed": []},
     )
-    _steps(file, chosen, every, console)
+    _time_steps(file, chosen, every)
     if step_only:
         return
     fastest = {
         name: max(timed["images_per_second"], key=timed["images_per_second"].__getitem__)
         for name, timed in file.content["step"].items()
     }
-    _runs(file, chosen, images, fastest, seeds or (2 if chosen.small else 5), console)
-    _resumed(file, chosen, images, chosen.ways(None)[fastest["separable"]])
-    reached = file.content["resumed"][0]["accuracy"]
-    console.print(f"killed and resumed  {reached:.2%}", highlight=False)
-    console.print(f"written to {file.path}", highlight=False, soft_wrap=True)
+    _train(file, chosen, images, fastest, seeds or (2 if chosen.small else 5))
+    resumed = file.content["resumed"]
+    if not resumed:
+        resumed.append(kill_and_resume(chosen, images, chosen.ways(None)[fastest["separable"]]))
+        file.write()
+    print(f"killed and resumed  {resumed[0]['accuracy']:.2%}")
+    print(f"written to {file.path}")
 
 
-def _steps(file: Measured, chosen: Setting, ways: dict[str, Way], console: Console) -> None:
-    """Time a step of each network in each way."""
+def _time_steps(file: Measured, chosen: Setting, ways: dict[str, Way]) -> None:
     batch = STEP_BATCH[chosen.place.type]
     steps = file.content["step"]
     for name, separable in NAMES.items():
@@ -91,83 +89,71 @@ def _steps(file: Measured, chosen: Setting, ways: dict[str, Way], console: Conso
             file.write()
         for how, speed in steps[name]["images_per_second"].items():
             share = speed / steps[name]["floor"]
-            console.print(
-                f"{name:9} step  {how:30} {speed:9,.0f} images/s  {share:.0%} of the floor"
-            )
+            print(f"{name:9} step  {how:30} {speed:9,.0f} images/s  {share:.0%} of the floor")
 
 
-def _runs(
-    file: Measured,
-    chosen: Setting,
-    images: ImageData,
-    fastest: dict[str, str],
-    seeds: int,
-    console: Console,
+def _train(
+    file: Measured, chosen: Setting, images: ImageData, fastest: dict[str, str], seeds: int
 ) -> None:
-    """Train each network with each seed, in the way that is fastest for it."""
     ways = {name: chosen.ways(None)[how] for name, how in fastest.items()}
     # torch.compile works once for each network and process: here, and not within the first run.
     for name, way in ways.items():
         if way.compile:
-            train_once(name, chosen, images, replace(chosen.recipe, epochs=1), way)
+            train_once(chosen, images, name, replace(chosen.recipe, epochs=1), way)
     runs = file.content["runs"]
     done = {(run["network"], run["seed"]) for run in runs}
     for seed in range(seeds):
         for name, way in ways.items():
             if (name, seed) not in done:
-                run = train_once(name, chosen, images, replace(chosen.recipe, seed=seed), way)
+                run = train_once(chosen, images, name, replace(chosen.recipe, seed=seed), way)
                 runs.append(run | {"way": fastest[name]})
                 file.write()
-                console.print(
+                print(
                     f"{name:9} seed {seed}  {run['accuracy']:.2%}, with mirror images "
-                    f"{run['accuracy_with_mirror_images']:.2%}  {run['training_seconds']:.1f} s",
-                    highlight=False,
+                    f"{run['accuracy_with_mirror_images']:.2%}  {run['training_seconds']:.1f} s"
                 )
 
 
-def _resumed(file: Measured, chosen: Setting, images: ImageData, way: Way) -> None:
-    """Kill a run and resume it, once for the file."""
-    if not file.content["resumed"]:
-        with tempfile.TemporaryDirectory() as scratch:
-            job = Job(Path(scratch), chosen, way, torch.get_num_threads())
-            file.content["resumed"].append(kill_and_resume(job, images))
-        file.write()
+def kill_and_resume(chosen: Setting, images: ImageData, way: Way) -> dict[str, object]:
+    """Train in a process of its own, kill it after half of the epochs, and go on in this one.
 
+    Args:
+        chosen: where, and by which recipe.
+        images: those of `chosen`.
+        way: how to run a step.
 
-class Job(NamedTuple):
-    """A run of the separable network in a process of its own."""
-
-    folder: Path
-    chosen: Setting
-    way: Way
-    threads: int
-
-
-def train_into(job: Job, images: ImageData | None = None) -> float:
-    """Train, or go on with it, and return the test accuracy."""
-    torch.set_num_threads(job.threads)
-    recipe = job.chosen.recipe
-    model = build(job.chosen.arguments("separable"), recipe.seed)
-    images = images or job.chosen.images()
-    records = fit(model, images, recipe, way=job.way, folder=job.folder, resume=True)
-    return records[-1].test_accuracy
-
-
-def kill_and_resume(job: Job, images: ImageData) -> dict[str, Any]:
-    """Train in a process of its own, kill it after half of the epochs, and go on in this one."""
-    process = multiprocessing.get_context("spawn").Process(target=train_into, args=(job,))
-    process.start()
-    checkpoint, recipe = job.folder / CHECKPOINT, job.chosen.recipe
-    while not checkpoint.exists() or 2 * load_checkpoint(checkpoint).epoch < recipe.epochs:
-        if not process.is_alive():
-            raise TrainingError("the run that was to be killed has ended before")
-        time.sleep(0.05)
-    process.kill()
-    process.join()
-    killed_after = load_checkpoint(checkpoint).epoch
+    Raises:
+        TrainingError: if the run has ended before it was killed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        checkpoint = Path(scratch, CHECKPOINT)
+        alone = (chosen, way, scratch, torch.get_num_threads())
+        process = multiprocessing.get_context("spawn").Process(target=_train_alone, args=alone)
+        process.start()
+        while (
+            not checkpoint.exists() or 2 * load_checkpoint(checkpoint).epoch < chosen.recipe.epochs
+        ):
+            if not process.is_alive():
+                raise TrainingError("the run that was to be killed has ended before")
+            time.sleep(0.05)
+        process.kill()
+        process.join()
+        killed_after = load_checkpoint(checkpoint).epoch
+        accuracy = _go_on(chosen, images, way, scratch)
     return {
         "network": "separable",
-        "seed": recipe.seed,
+        "seed": chosen.recipe.seed,
         "killed_after_epoch": killed_after,
-        "accuracy": train_into(job, images),
+        "accuracy": accuracy,
     }
+
+
+def _train_alone(chosen: Setting, way: Way, folder: str, threads: int) -> None:
+    torch.set_num_threads(threads)
+    _go_on(chosen, chosen.images(), way, folder)
+
+
+def _go_on(chosen: Setting, images: ImageData, way: Way, folder: str) -> float:
+    model = build(chosen.arguments("separable"), chosen.recipe.seed)
+    records = fit(model, images, chosen.recipe, way=way, folder=folder, resume=True)
+    return records[-1].test_accuracy

@@ -76,8 +76,6 @@ def test_a_file_that_says_too_little() -> None:
     check({**content, "machine": {"name": "a CPU", "cores": NOT_RECORDED}})
     with pytest.raises(ValueError, match="isoformat"):
         check({**content, "date": "yesterday"})
-    with pytest.raises(RecordError, match="expected what, command, "):
-        check(dict(reversed(content.items())))
     del content["numbers"]
     with pytest.raises(RecordError, match="no measurements"):
         check(content)
