@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +169,26 @@ def test_the_command_trains_on_what_it_downloaded(
     assert result.exit_code == 0, result.output
     assert "on CIFAR-10: 5 training and 1 test images" in result.stdout
     assert (tmp_path / "runs/cifar10/checkpoint.pt").exists()
+
+
+def test_of_several_processes_one_downloads(server: Server, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        f"from dsconv_lib.cli import app\n"
+        f"from dsconv_lib.data import cifar10\n"
+        f"cifar10.ARCHIVE, cifar10.SHA256 = {server.url!r}, {server.sha256!r}\n"
+        f"app()"
+    )
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
+    options = "train --dataset cifar10 --epochs 1 --alpha 0.1 --batch-size 5 --threads 1"
+    done = subprocess.run(
+        [sys.executable, *launcher, *options.split(), "--device", "cpu"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "1 epoch on 2 processes, cpu" in done.stdout
+    assert server.asked == 1

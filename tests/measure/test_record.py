@@ -100,6 +100,8 @@ def test_the_head_says_where_it_was(tmp_path: Path) -> None:
     assert made["machine"] == machine.facts()
     assert made["versions"] == {"dsconv_lib": dsconv_lib.__version__, "counter": "1.2"}
     shutil.copytree(ROOT / "dsconv_lib", tmp_path / "dsconv_lib")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "numbers.json").write_text("{}")
     for command in (["init", "-q"], ["add", "."]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
     author = ["-c", "user.name=a", "-c", "user.email=a@b.invalid"]
@@ -119,8 +121,7 @@ def test_the_head_says_where_it_was(tmp_path: Path) -> None:
     asked = ["git", "rev-parse", "--short=10", "HEAD"]
     now = subprocess.run(asked, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert commit() == now.strip()
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "new.json").write_text("{}")
+    (tmp_path / "results" / "numbers.json").write_text("[]")
     assert commit() == now.strip()
     (tmp_path / "dsconv_lib" / "__init__.py").write_text('__version__ = "changed"\n')
     assert commit() == f"{now.strip()}-dirty"
