@@ -50,8 +50,8 @@ def training_command(
         from dsconv_lib.measure.runs import setting
         from dsconv_lib.measure.training import measure_training
 
-        chosen = setting(data, device, small, change)
-        measure_training(chosen, out, seeds=seeds, ways=way, step_only=step_only, commit=commit)
+        chosen = setting(data, device, small, change, out, commit)
+        measure_training(chosen, seeds=seeds, ways=way, step_only=step_only)
 
 
 @measure_app.command("recipes")
@@ -71,8 +71,8 @@ def recipes_command(
         from dsconv_lib.measure.recipes import measure_recipes
         from dsconv_lib.measure.runs import setting
 
-        chosen = setting(data, device, small, change)
-        measure_recipes(chosen, out, seeds=seeds, first=first, way=way, commit=commit)
+        chosen = setting(data, device, small, change, out, commit)
+        measure_recipes(chosen, seeds=seeds, first=first, way=way)
 
 
 @measure_app.command("counters")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from dsconv_lib.measure.record import Measured
 from dsconv_lib.measure.runs import Setting, train_once
 from dsconv_lib.train import Recipe
 
@@ -38,13 +36,7 @@ def changes(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def measure_recipes(
-    chosen: Setting,
-    out: Path,
-    *,
-    seeds: int = 2,
-    first: int | None = None,
-    way: str = "eager",
-    commit: str | None = None,
+    chosen: Setting, *, seeds: int = 2, first: int | None = None, way: str = "eager"
 ) -> None:
     """Train with each change, and write recipes-cpu.json or recipes-cuda.json.
 
@@ -52,11 +44,9 @@ def measure_recipes(
 
     Args:
         chosen: where and on what.
-        out: the folder to write to.
         seeds: runs of each recipe.
         first: try that many of the changes alone.
         way: how a step is run, by name.
-        commit: the commit, where git cannot tell.
 
     Raises:
         TrainingError: if this device has no such way.
@@ -65,9 +55,7 @@ def measure_recipes(
     """
     how = chosen.ways([way])[way]
     images = chosen.images()
-    file = Measured(
-        out / f"recipes-{chosen.place.type}.json", chosen.head(WHAT, images, commit), {"runs": []}
-    )
+    file = chosen.file("recipes", WHAT, images, {"runs": []})
     runs = file.content["runs"]
     for change in changes(chosen.recipe)[:first]:
         for seed in range(seeds):

@@ -13,7 +13,7 @@ import torch
 
 from dsconv_lib import throughput
 from dsconv_lib.data import ImageData, load_cifar10
-from dsconv_lib.measure import record
+from dsconv_lib.measure.record import Measured, head
 from dsconv_lib.models import mobilenet_v1_layers, total
 from dsconv_lib.throughput import WAYS
 from dsconv_lib.train import (
@@ -37,7 +37,7 @@ FULL: dict[str, Any] = {"subset": None, "alpha": 1.0}
 
 
 class Setting(NamedTuple):
-    """Where and on what the runs of a file are made."""
+    """Where and on what the runs of a file are made, and the folder that it is written to."""
 
     place: torch.device
     small: bool
@@ -45,6 +45,8 @@ class Setting(NamedTuple):
     subset: int | None
     alpha: float
     recipe: Recipe
+    out: Path
+    commit: str | None
 
     def images(self) -> ImageData:
         """CIFAR-10, or its first training images with all test images."""
@@ -69,12 +71,12 @@ class Setting(NamedTuple):
             )
         return {name: each for name, each in every.items() if not names or name in (plain, *names)}
 
-    def head(self, what: str, images: ImageData, commit: str | None) -> dict[str, Any]:
-        """What a file says of itself and of all its runs."""
+    def file(self, name: str, what: str, images: ImageData, empty: dict[str, Any]) -> Measured:
+        """The file of these runs, as far as it is there: NAME-cpu.json or NAME-cuda.json."""
         settings = asdict(self.recipe)
         del settings["seed"]  # each run names its own
-        return {
-            **record.head(what, device=self.place, commit=commit),
+        about = {
+            **head(what, device=self.place, commit=self.commit),
             "small": self.small,
             "remark": "a small version, which shows that everything runs, not what it is worth"
             if self.small
@@ -84,9 +86,17 @@ class Setting(NamedTuple):
             "alpha": self.alpha,
             "recipe": settings,
         }
+        return Measured(self.out / f"{name}-{self.place.type}.json", about, empty)
 
 
-def setting(data: Path | None, device: str, small: bool | None, change: str) -> Setting:
+def setting(
+    data: Path | None,
+    device: str,
+    small: bool | None,
+    change: str,
+    out: Path,
+    commit: str | None = None,
+) -> Setting:
     """Take the small version on a CPU and the whole one on a GPU, unless told otherwise.
 
     Args:
@@ -94,8 +104,10 @@ def setting(data: Path | None, device: str, small: bool | None, change: str) -> 
         device: "auto", "cpu" or "cuda".
         small: whether to take the small version.
         change: what to change in the recipe, as JSON.
+        out: the folder to write to.
+        commit: the commit, where git cannot tell.
 
-    >>> setting(None, "cpu", None, '{"epochs": 3}').recipe.epochs
+    >>> setting(None, "cpu", None, '{"epochs": 3}', Path("results")).recipe.epochs
     3
     """
     place = pick_device(device)
@@ -105,7 +117,7 @@ def setting(data: Path | None, device: str, small: bool | None, change: str) -> 
     own = dict(SMALL if in_small else FULL)
     alpha, subset = own.pop("alpha"), own.pop("subset")
     recipe = changed(replace(RECIPES["cifar10"], **own), change)
-    return Setting(place, in_small, data, subset, alpha, recipe)
+    return Setting(place, in_small, data, subset, alpha, recipe, out, commit)
 
 
 def train_once(

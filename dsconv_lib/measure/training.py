@@ -27,22 +27,18 @@ STEP_BATCH = {"cpu": 64, "cuda": 2048}
 
 def measure_training(
     chosen: Setting,
-    out: Path,
     *,
     seeds: int | None = None,
     ways: list[str] | None = None,
     step_only: bool = False,
-    commit: str | None = None,
 ) -> None:
     """Measure, and write cifar10-cpu.json or cifar10-cuda.json; what it holds is not repeated.
 
     Args:
         chosen: where and on what.
-        out: the folder to write to.
         seeds: runs of each network; 5 if it is left out, and 2 of the small version.
         ways: how to run a step beside the plain way, by name; all if it is left out.
         step_only: stop after the steps.
-        commit: the commit, where git cannot tell.
 
     Raises:
         TrainingError: if this device has no such way, or a way does not learn as the plain one.
@@ -51,11 +47,7 @@ def measure_training(
     """
     every = chosen.ways(ways)
     images = chosen.images()
-    file = Measured(
-        out / f"cifar10-{chosen.place.type}.json",
-        chosen.head(WHAT, images, commit),
-        {"step": {}, "runs": [], "resumed": []},
-    )
+    file = chosen.file("cifar10", WHAT, images, {"step": {}, "runs": [], "resumed": []})
     _time_steps(file, chosen, every)
     if step_only:
         return

@@ -289,14 +289,7 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_numbers(
         process.stdout.close()
 
     model = build(ARGUMENTS, seed=0)
-    records = fit(
-        model,
-        digits.subset(300),
-        LONG,
-        way=CPU,
-        folder=tmp_path,
-        resume=True,
-    )
+    records = fit(model, digits.subset(300), LONG, way=CPU, folder=tmp_path, resume=True)
     assert untimed(records) == unbroken[0]
     assert same(model, unbroken[1])
 
