@@ -64,8 +64,8 @@ card: $(READY) browser  ## draw the picture that goes with a link to the site
 	@$(BIN)/python -m book_builder.social_card
 
 results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
-	@$(BIN)/python tools/results.py
-	@$(BIN)/python tools/recipes.py
+	@$(BIN)/dsconv measure training
+	@$(BIN)/dsconv measure recipes
 	@$(BIN)/python -m book_builder.readme
 
 repo: $(READY)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-
-def facts(device: torch.device) -> dict[str, Any]:
-    """Return what a results file says of the machine: name, threads or driver, and versions."""
-    versions = {"torch": torch.__version__, "Python": platform.python_version()}
-    if device.type == "cuda":
-        return {
-            "name": torch.cuda.get_device_name(device),
-            "driver": _driver(),
-            **versions,
-            "CUDA": torch.version.cuda,
-        }
-    return {"name": _cpu_model(), "threads": torch.get_num_threads(), **versions}
+if TYPE_CHECKING:
+    import torch
 
 
-def describe(device: torch.device) -> str:
-    """Return the same in one line."""
+def facts(device: torch.device | None = None) -> dict[str, Any]:
+    """Return what a file of results says of the machine, and of what ran on it.
+
+    Args:
+        device: where the reading was taken; the CPU if it is left out.
+
+    Returns:
+        Of a CPU the name and the number of cores, with torch its threads; of a GPU the name, its
+        driver and CUDA. The versions of Python and, where this process has loaded it, of torch.
+
+    >>> sorted({"name", "cores", "Python"} & facts().keys())
+    ['Python', 'cores', 'name']
+    """
+    torch = sys.modules.get("torch")
+    versions = {"torch": torch.__version__} if torch else {}
+    versions["Python"] = platform.python_version()
+    if torch and device is not None and device.type == "cuda":
+        name, cuda = torch.cuda.get_device_name(device), torch.version.cuda
+        return {"name": name, "driver": _driver(), **versions, "CUDA": cuda}
+    threads = {"threads": torch.get_num_threads()} if torch else {}
+    return {"name": _cpu_model(), "cores": os.cpu_count(), **threads, **versions}
+
+
+def describe(device: torch.device | None = None) -> str:
+    """Return the same in one line.
+
+    >>> describe().endswith(f"Python {platform.python_version()}")
+    True
+    """
     known = facts(device)
     parts = [known.pop("name")]
-    threads = known.pop("threads", None)
-    if threads:
-        parts.append(f"{threads} {'thread' if threads == 1 else 'threads'}")
+    for name in ("cores", "threads"):
+        if count := known.pop(name, None):
+            parts.append(f"{count} {name[:-1] if count == 1 else name}")
     return ", ".join(parts + [f"{name} {value}" for name, value in known.items()])
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +17,9 @@ from dsconv_lib.networks import Layer
 from dsconv_lib.timing import medians
 from dsconv_lib.train.errors import TrainingError
 from dsconv_lib.train.optimiser import make_optimiser
-from dsconv_lib.train.recipe import Recipe
-from dsconv_lib.train.step import Recorded, Step, compiled, make_step, on_kernels, timed_algorithms
+from dsconv_lib.train.processes import pick_device
+from dsconv_lib.train.recipes import Recipe
+from dsconv_lib.train.step import Recorded, Step, Way, make_step, on_kernels, timed_algorithms
 
 COPIED = {"cpu": 1 << 27, "cuda": 1 << 30}  # bytes: far more than any cache holds
 # Of the timed steps: so low that the loss falls steadily, and two ways to run a step can be compared.
@@ -29,22 +29,14 @@ CLOSE = 0.02  # relative: rounding to bfloat16 moves a loss by less
 FALL = 0.05  # relative: less would not show that the weights move
 
 
-class Way(NamedTuple):
-    """How a training step is run; the arguments of `train.fit` of the same names."""
-
-    compile: bool = False
-    graph: bool = False
-    kernels: bool = False
-
-
 WAYS: dict[str, dict[str, Way]] = {
-    "cpu": {"eager": Way()},
+    "cpu": {"eager": Way("cpu")},
     "cuda": {
-        "eager": Way(),
-        "compiled": Way(compile=True),
-        "recorded": Way(graph=True),
-        "compiled and recorded": Way(compile=True, graph=True),
-        "with own kernels": Way(compile=True, graph=True, kernels=True),
+        "eager": Way("cuda"),
+        "compiled": Way("cuda", compile=True),
+        "recorded": Way("cuda", graph=True),
+        "compiled and recorded": Way("cuda", compile=True, graph=True),
+        "with own kernels": Way("cuda", compile=True, graph=True, kernels=True),
     },
 }
 
@@ -82,6 +74,14 @@ def training_bytes(network: Iterable[Layer], element: int = 2) -> int:
     Args:
         network: the layers.
         element: bytes of one number, 2 for bfloat16.
+
+    >>> from dsconv_lib.models import mobilenet_v1_layers
+    >>> small = {"resolution": 32, "num_classes": 10, "stem": "small"}
+    >>> ours, twin = (
+    ...     training_bytes(mobilenet_v1_layers(separable=each, **small)) for each in (True, False)
+    ... )
+    >>> f"{ours / twin:.2f} times as many"
+    '1.62 times as many'
     """
     convolutions = [cost.of(layer) for layer in network if layer.kind != "linear"]
     return sum(element * (3 * each.reads + 11 * each.writes) for each in convolutions)
@@ -91,44 +91,47 @@ def measure(
     model: nn.Module,
     network: list[Layer],
     recipe: Recipe,
-    device: torch.device,
     ways: Mapping[str, Way],
     *,
     repeats: int = 20,
 ) -> Throughput:
-    """Time one training step of a model, run in several ways.
+    """Time one training step of a model, run in several ways on one device.
 
     Args:
         model: trained from copies; it stays as it is.
         network: its layers, for the floor.
         recipe: how to train; its batch size is that of the step.
-        device: where. On a GPU numbers are bfloat16, on a CPU float32.
         ways: how to run the step, by name, the plain way first; `WAYS` has those of each device.
+            On a GPU numbers are bfloat16, on a CPU float32.
         repeats: timed rounds.
 
     Raises:
         TrainingError: if a way to run the step learns otherwise than the plain one: its speed would
             be that of something else.
+
+    >>> from dataclasses import replace
+    >>> from dsconv_lib.models import mobilenet_v1_layers
+    >>> from dsconv_lib.train import NETWORKS, RECIPES, build
+    >>> arguments = NETWORKS["digits"] | {"alpha": 0.25}
+    >>> timed = measure(
+    ...     build(arguments),
+    ...     mobilenet_v1_layers(resolution=16, **arguments),
+    ...     replace(RECIPES["digits"], batch_size=16),
+    ...     WAYS["cpu"],
+    ...     repeats=1,
+    ... )
+    >>> timed.images_per_second["eager"] > 0
+    True
     """
-    on_gpu = device.type == "cuda"
-    spec = network[0].spec
-    shape = (recipe.batch_size, spec.in_channels, *spec.in_size)
-    classes = network[-1].spec.out_channels
-    chance = torch.Generator(device).manual_seed(0)
-    labels = torch.randint(0, classes, shape[:1], generator=chance, device=device)
-    # Noise around one colour for each class: a few steps learn to tell some of them apart.
-    colours = torch.randn(classes, spec.in_channels, 1, 1, generator=chance, device=device)
-    images = torch.randn(shape, generator=chance, device=device).add_(colours[labels])
-    images = images.contiguous(memory_format=torch.channels_last)
+    device = pick_device(next(iter(ways.values())).device)
+    images, labels = _batch(network, recipe.batch_size, device)
     gentle = replace(recipe, learning_rate=LEARNING_RATE)
 
     def ready(way: Way) -> Step:
         own = copy.deepcopy(model).to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         optimiser = make_optimiser(own, gentle, device)
         swaps.enter_context(on_kernels(own, way.kernels))
-        forward = compiled(own) if way.compile else own
-        step: Step = make_step(forward, optimiser, recipe.label_smoothing)
-        return Recorded(step) if way.graph else step
+        return make_step(own, optimiser, way=way, label_smoothing=recipe.label_smoothing)
 
     size = COPIED[device.type]
     source = torch.zeros(size, dtype=torch.uint8, device=device)
@@ -143,9 +146,20 @@ def measure(
     return Throughput(
         images_per_second={name: recipe.batch_size / taken for name, taken in seconds.items()},
         first_losses=losses,
-        floor=bandwidth / training_bytes(network, element=2 if on_gpu else 4),
+        floor=bandwidth / training_bytes(network, element=2 if device.type == "cuda" else 4),
         bandwidth=bandwidth,
     )
+
+
+def _batch(network: list[Layer], size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Noise around one colour for each class: a few steps learn to tell some of them apart."""
+    spec, classes = network[0].spec, network[-1].spec.out_channels
+    chance = torch.Generator(device).manual_seed(0)
+    labels = torch.randint(0, classes, (size,), generator=chance, device=device)
+    colours = torch.randn(classes, spec.in_channels, 1, 1, generator=chance, device=device)
+    shape = size, spec.in_channels, *spec.in_size
+    images = torch.randn(shape, generator=chance, device=device).add_(colours[labels])
+    return images.contiguous(memory_format=torch.channels_last), labels
 
 
 def first_losses(step: Step, images: Tensor, labels: Tensor) -> list[float]:

@@ -29,6 +29,11 @@ def medians(
 
     Raises:
         ValueError: if there is no candidate, `repeats` is below 1 or `warmup` below 0.
+
+    >>> short, long = list(range(10)), list(range(10_000))
+    >>> seconds = medians({"short": lambda: sum(short), "long": lambda: sum(long)})
+    >>> seconds["short"] < seconds["long"]
+    True
     """
     if not candidates:
         raise ValueError("candidates is empty: expected at least one function to time")

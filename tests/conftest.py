@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import sys
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-
-sys.path.append(str(Path(__file__).parent))  # `import strategies`, for folders that are no packages
 
 _COMMON = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=100, derandomize=True, **_COMMON)

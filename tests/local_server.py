@@ -7,13 +7,11 @@ import io
 import tarfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
-
-from dsconv_lib.data.download import Source
 
 FILE = "cifar-10-binary.tar.gz"
 
@@ -35,20 +33,17 @@ def record(label: int, image: np.ndarray) -> bytes:
 
 @dataclass
 class Server:
-    """What the local server holds, how it behaves, and the Range header of each request it got."""
+    """What the local server holds, how it behaves, and how often it was asked."""
 
     content: bytes
     url: str = ""
     status: int = 200
-    ranges: bool = True
-    encoding: str | None = None
     cut: int | None = None  # close the connection after this many bytes
-    stall: threading.Event | None = None  # wait for this after `cut` bytes, and go on
-    asked: list[str | None] = field(default_factory=list)
+    asked: int = 0
 
-    def source(self, sha256: str | None = None) -> Source:
-        right = hashlib.sha256(self.content).hexdigest()
-        return Source("cifar10", self.url, sha256 or right, instead="name a folder with --data")
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
 
 
 @contextmanager
@@ -57,26 +52,11 @@ def serving(content: bytes) -> Iterator[Server]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            state.asked.append(wanted)
-            start = int(wanted[len("bytes=") : -1]) if wanted and state.ranges else 0
-            status = state.status
-            if status == 200 and start:
-                status = 206 if start < len(state.content) else 416
-            body = state.content[start:] if status < 400 else b""
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            if status == 206:
-                last, size = len(state.content) - 1, len(state.content)
-                self.send_header("Content-Range", f"bytes {start}-{last}/{size}")
-            if state.encoding:
-                self.send_header("Content-Encoding", state.encoding)
+            state.asked += 1
+            self.send_response(state.status)
+            self.send_header("Content-Length", str(len(state.content)))
             self.end_headers()
-            with suppress(ConnectionError):
-                self.wfile.write(body[: state.cut])
-                if state.stall:
-                    state.stall.wait(60)
-                    self.wfile.write(body[state.cut :])
+            self.wfile.write(state.content[: state.cut])
 
         def log_message(self, *_: object) -> None:
             pass
@@ -86,7 +66,5 @@ def serving(content: bytes) -> Iterator[Server]:
         thread = threading.Thread(target=local.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield state
-        if state.stall:
-            state.stall.set()
         local.shutdown()
         thread.join()

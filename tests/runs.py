@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dsconv_lib.data import ImageData
-from dsconv_lib.train import RECIPES, EpochRecord, Progress, build, fit
+from dsconv_lib.train import RECIPES, EpochRecord, StepRecord, Way, build, fit
 
 ARGUMENTS: dict[str, Any] = {
     "alpha": 0.25,
@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, Any] = {
     "stem": "small",
     "shallow": True,
 }
+CPU = Way("cpu")
 SHORT = replace(RECIPES["digits"], epochs=2)
 
 
@@ -27,19 +28,13 @@ class Run:
 
     def __init__(self, data: ImageData, folder: Path) -> None:
         self.folder = folder
-        self.steps: list[Progress] = []
+        self.steps: list[StepRecord] = []
         self.epochs: list[EpochRecord] = []
         self.model = build(ARGUMENTS, seed=0)
-        self.records = fit(
-            self.model,
-            data,
-            SHORT,
-            device="cpu",
-            folder=folder,
-            arguments=ARGUMENTS,
-            on_step=self.steps.append,
-            on_epoch=self.epochs.append,
-        )
+        self.records = fit(self.model, data, SHORT, way=CPU, folder=folder, report=self._report)
+
+    def _report(self, record: StepRecord | EpochRecord) -> None:
+        (self.steps if isinstance(record, StepRecord) else self.epochs).append(record)
 
 
 def untimed(records: list[EpochRecord]) -> list[EpochRecord]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dsconv_lib.models import Layer, MobileNetV1, mobilenet_v1_layers
+from dsconv_lib.models import MobileNetV1
+from dsconv_lib.networks import Layer, mobilenet_v1_layers
 from dsconv_lib.spec import depthwise, pointwise
 from dsconv_lib.throughput import WAYS, check_alike, measure, training_bytes
 from dsconv_lib.train import RECIPES, TrainingError
@@ -43,7 +44,6 @@ def test_a_step_is_timed_beside_a_copy() -> None:
         model,
         mobilenet_v1_layers(resolution=32, **arguments),
         replace(RECIPES["cifar10"], batch_size=64),
-        torch.device("cpu"),
         WAYS["cpu"],
         repeats=1,
     )

@@ -23,6 +23,10 @@ COMMANDS = {
         "dsconv_lib.cli.bench:bench_command",
         "Time standard against separable convolutions on this machine, beside their counts.",
     ),
+    "measure": (
+        "dsconv_lib.cli.measure:measure_app",
+        "Measure what the book shows, into results/. After an interruption, start again.",
+    ),
     "release": (
         "dsconv_lib.cli.release:release_command",
         "Make student.ipynb and solution.ipynb from an exercise's source.md.",

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from dsconv_lib import cost
 from dsconv_lib.cli.console import Device, one_line_errors, open_console
-from dsconv_lib.data import load
+from dsconv_lib.data import ImageData, load
+from dsconv_lib.models import MobileNetV1
 from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.train import (
     CHECKPOINT,
@@ -25,17 +26,20 @@ from dsconv_lib.train import (
     NETWORKS,
     RECIPES,
     EpochRecord,
+    Recipe,
+    StepRecord,
     TrainingError,
+    Way,
     accuracy,
     build,
     fit,
     prepare,
     processes,
 )
-from dsconv_lib.train import Progress as StepProgress
-from dsconv_lib.train.recipe import Schedule
+from dsconv_lib.train.recipes import Schedule
 
 
+# Long, as each parameter is an option of the command line: typer reads them off the signature.
 def train_command(
     dataset: Annotated[
         Literal["digits", "cifar10"],
@@ -108,16 +112,16 @@ def train_command(
     """
     started = perf_counter()
     with one_line_errors():
-        given: dict[str, Any] = {
+        given = {
             "epochs": epochs,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
             "schedule": schedule,
             "average": average,
         }
-        recipe = replace(
-            RECIPES[dataset], seed=seed, **{k: v for k, v in given.items() if v is not None}
-        )
+        changes: dict[str, Any] = {name: each for name, each in given.items() if each is not None}
+        recipe = replace(RECIPES[dataset], seed=seed, **changes)
+        way = Way(device, compile_, graph, kernels)
         place = processes.pick_device(device)
         # Threads of so small a network mostly wait for each other: on a busy machine two took the
         # digits ten times as long as one, on an idle one they saved a sixth.
@@ -127,47 +131,26 @@ def train_command(
             console = open_console(quiet=processes.rank() > 0)
             name = f"{dataset}-twin" if twin else dataset
             folder = processes.from_first(lambda: _out_folder(out, name, overwrite, resume))
-            images = load(dataset, data)
+            # Of several processes one downloads.
+            images = processes.from_first(lambda: load(dataset, data))
             if subset is not None:
                 images = images.subset(subset)
-            arguments = NETWORKS[dataset] | {"separable": not twin}
-            if alpha is not None:
-                arguments["alpha"] = alpha
-            network = mobilenet_v1_layers(resolution=images.train_images.shape[2:], **arguments)
-            model = build(arguments, recipe.seed)
-            console.print(
-                f"{'The twin of ' if twin else ''}MobileNetV1, alpha {arguments['alpha']:g}, "
-                f"on {images.name}: {len(images.train_labels):,} training and "
-                f"{len(images.test_labels):,} test images, {recipe.epochs} "
-                f"{'epoch' if recipe.epochs == 1 else 'epochs'} on {_where(place)}",
-                highlight=False,
-            )
-            with _shown(console, recipe.epochs) as (on_step, on_epoch):
+            width = {} if alpha is None else {"alpha": alpha}
+            model = build(NETWORKS[dataset] | {"separable": not twin} | width, recipe.seed)
+            console.print(_announced(model, images, recipe, place), highlight=False)
+            with _shown(console, recipe.epochs) as report:
                 records = fit(
                     model,
                     images,
                     recipe,
-                    device=device,
+                    way=way,
                     folder=folder,
-                    arguments=arguments,
                     resume=resume,
-                    compile=compile_,
-                    graph=graph,
-                    kernels=kernels,
                     tensorboard=tensorboard,
-                    on_step=on_step,
-                    on_epoch=on_epoch,
+                    report=report,
                 )
-            rows = {"test accuracy": f"{records[-1].test_accuracy:.2%} on {images.name}"}
-            if recipe.flip != "no":
-                tensors = prepare(images, place)
-                test = tensors.test_images, tensors.test_labels
-                mirrored = accuracy(model, *test, flip=True)
-                rows["with mirror images"] = f"{mirrored:.2%}, scores averaged"
-
+            rows = _results(model, images, recipe, records[-1].test_accuracy)
     rows |= {
-        "parameters": f"{sum(layer.trainable for layer in network):,}",
-        "MACs": f"{cost.of(network).macs:,} for one image",
         "time": f"{perf_counter() - started:,.1f} s",
         "checkpoint": str(folder / CHECKPOINT),
         "metrics": str(folder / METRICS),
@@ -180,15 +163,34 @@ def train_command(
     console.print(results)
 
 
-def _where(place: torch.device) -> str:
+def _announced(model: MobileNetV1, images: ImageData, recipe: Recipe, place: torch.device) -> str:
     together = processes.count()
-    return place.type if together == 1 else f"{together} processes, {place.type}"
+    return (
+        f"{'' if model.arguments['separable'] else 'The twin of '}MobileNetV1, "
+        f"alpha {model.arguments['alpha']:g}, on {images.name}: {len(images.train_labels):,} "
+        f"training and {len(images.test_labels):,} test images, {recipe.epochs} "
+        f"{'epoch' if recipe.epochs == 1 else 'epochs'} on "
+        f"{place.type if together == 1 else f'{together} processes, {place.type}'}"
+    )
+
+
+def _results(
+    model: MobileNetV1, images: ImageData, recipe: Recipe, reached: float
+) -> dict[str, str]:
+    rows = {"test accuracy": f"{reached:.2%} on {images.name}"}
+    if recipe.flip != "no":
+        tensors = prepare(images, next(model.parameters()).device)
+        mirrored = accuracy(model, tensors.test_images, tensors.test_labels, flip=True)
+        rows["with mirror images"] = f"{mirrored:.2%}, scores averaged"
+    network = mobilenet_v1_layers(resolution=images.train_images.shape[2:], **model.arguments)
+    return rows | {
+        "parameters": f"{sum(layer.trainable for layer in network):,}",
+        "MACs": f"{cost.of(network).macs:,} for one image",
+    }
 
 
 @contextmanager
-def _shown(
-    console: Console, epochs: int
-) -> Iterator[tuple[Callable[[StepProgress], None], Callable[[EpochRecord], None]]]:
+def _shown(console: Console, epochs: int) -> Iterator[Callable[[StepRecord | EpochRecord], None]]:
     """A bar that moves with each step, and a line for each epoch: what to call for them."""
     columns = (
         TextColumn(f"epoch {{task.fields[epoch]}}/{epochs}"),
@@ -203,26 +205,26 @@ def _shown(
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None, epoch=1, loss="-", accuracy="-", speed="-")
 
-        def on_step(now: StepProgress) -> None:
-            bar.update(
-                task,
-                total=epochs * now.steps,
-                completed=(now.epoch - 1) * now.steps + now.step,
-                epoch=now.epoch,
-                loss=f"{now.train_loss:.3f}",
-                accuracy=f"{now.train_accuracy:.1%}",
-                speed=f"{now.images_per_second:,.0f}",
-            )
+        def report(now: StepRecord | EpochRecord) -> None:
+            if isinstance(now, StepRecord):
+                bar.update(
+                    task,
+                    total=epochs * now.steps,
+                    completed=(now.epoch - 1) * now.steps + now.step,
+                    epoch=now.epoch,
+                    loss=f"{now.train_loss:.3f}",
+                    accuracy=f"{now.train_accuracy:.1%}",
+                    speed=f"{now.images_per_second:,.0f}",
+                )
+            else:
+                console.print(
+                    f"epoch {now.epoch:>3}  loss {now.train_loss:.3f}  "
+                    f"test loss {now.test_loss:.3f}  test accuracy {now.test_accuracy:7.2%}  "
+                    f"{now.images_per_second:>9,.0f} images/s",
+                    highlight=False,
+                )
 
-        def on_epoch(record: EpochRecord) -> None:
-            console.print(
-                f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
-                f"test loss {record.test_loss:.3f}  test accuracy {record.test_accuracy:7.2%}  "
-                f"{record.images_per_second:>9,.0f} images/s",
-                highlight=False,
-            )
-
-        yield on_step, on_epoch
+        yield report
 
 
 def _out_folder(out: Path | None, name: str, overwrite: bool, resume: bool) -> Path:

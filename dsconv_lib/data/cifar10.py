@@ -5,9 +5,9 @@ They come from a folder with two parquet files, or in the archive that their aut
 
 from __future__ import annotations
 
-import hashlib
 import io
-import tarfile
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from dsconv_lib.data.cache import cache_folder, decoded_once
-from dsconv_lib.data.download import Source, fetch
 from dsconv_lib.data.errors import DataError, need, one_line
 from dsconv_lib.data.images import ImageData
 
 FOLDER_VARIABLE = "DSCONV_DATA"
+CACHE_VARIABLE = "DSCONV_CACHE"
 CIFAR10_CLASSES = (
     "airplane",
     "automobile",
@@ -36,97 +35,100 @@ CIFAR10_CLASSES = (
 # Of the three archives on that page, the one of plain bytes: the one for Python holds pickles, which
 # can run any code when they are read. The hash is the one that TensorFlow Datasets checks too; the
 # page itself gives the MD5, c32a1d4ab5d03f1284b67883e8d87530.
-ARCHIVE = Source(
-    dataset="cifar10",
-    url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-    sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-    instead=(
-        f"name a folder with train.parquet and test.parquet with --data, with load(..., folder), "
-        f"or in the environment variable {FOLDER_VARIABLE}"
-    ),
-)
-TRAIN_BATCHES = tuple(f"cifar-10-batches-bin/data_batch_{number}.bin" for number in range(1, 6))
-TEST_BATCHES = ("cifar-10-batches-bin/test_batch.bin",)
+ARCHIVE = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+UNPACKED = "cifar-10-batches-bin"
+TRAIN_BATCHES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
+TEST_BATCHES = ("test_batch.bin",)
 IMAGE_BYTES = 3 * 32 * 32
+INSTEAD = (
+    f"name a folder with train.parquet and test.parquet with --data, with load(..., folder), "
+    f"or in the environment variable {FOLDER_VARIABLE}"
+)
 
 
-def from_archive(source: Source) -> ImageData:
-    """CIFAR-10 from its author's archive, which is downloaded unless the cache has it.
+def load_cifar10(folder: str | Path | None = None) -> ImageData:
+    """CIFAR-10, from a folder, or from its author's archive, which is downloaded once, 170 MB.
+
+    The archive and what is in it, 185 MB, are kept in the user's cache folder, or in the one that
+    the environment variable DSCONV_CACHE names.
+
+    Args:
+        folder: has `train.parquet` and `test.parquet`: images in `img`, PNG or JPEG, and `label`.
+            Without it, the environment variable DSCONV_DATA is read; without either, the archive.
+
+    Returns:
+        60,000 colour images, shape (3, 32, 32). Those of files that hold JPEG images are named
+        "CIFAR-10 (JPEG)": they have lost a little, so an accuracy on them is not one on CIFAR-10.
 
     Raises:
-        DataError: if it cannot be downloaded, or is not the file whose hash `source` names.
+        DataError: if the download fails or has another hash than the published file, a file is
+            missing, damaged or holds something else, or a package that reads it is not installed.
     """
-    return decoded_once(source.sha256, lambda: _unpack(fetch(source, cache_folder())))
+    found = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
+    return _from_folder(Path(found)) if found else _from_archive()
 
 
-def from_folder(folder: Path) -> ImageData:
-    """CIFAR-10 from `train.parquet` and `test.parquet`: images in `img`, PNG or JPEG, and `label`.
-
-    Raises:
-        DataError: if a file is missing or damaged, or holds something else.
-    """
-    files = folder / "train.parquet", folder / "test.parquet"
-    key = hashlib.sha256("".join(map(_hash, files)).encode()).hexdigest()
-    return decoded_once(key, lambda: _decode_files(*files))
-
-
-def _unpack(path: Path) -> ImageData:
+def _from_archive() -> ImageData:
     """Read the archive: each image is a byte for its class, then its red, green and blue plane."""
+    pooch = need("pooch", "pooch", "cifar10")
+    progressbar = sys.stderr.isatty() and bool(need("tqdm", "tqdm", "cifar10"))
+    name, folder = ARCHIVE.rpartition("/")[2], os.environ.get(CACHE_VARIABLE)
+    folder = folder or pooch.os_cache("dsconv")
+    unpack = pooch.Untar([UNPACKED])
     try:
-        with tarfile.open(path) as tar:
-            train_images, train_labels = _batches(tar, TRAIN_BATCHES)
-            test_images, test_labels = _batches(tar, TEST_BATCHES)
-    except (tarfile.TarError, OSError, EOFError, KeyError, ValueError) as error:
-        raise DataError(f"{path} is no archive of CIFAR-10: {one_line(error)}") from error
-    return ImageData(
-        name="CIFAR-10",
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        classes=CIFAR10_CLASSES,
-    )
+        paths = pooch.retrieve(
+            ARCHIVE, f"sha256:{SHA256}", name, folder, processor=unpack, progressbar=progressbar
+        )
+    except ValueError as error:  # pooch's word for another hash
+        raise DataError(
+            f"{ARCHIVE} has another hash than the published file: what was received is removed; "
+            f"try again, or {INSTEAD}"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{ARCHIVE} cannot be downloaded to {folder} ({one_line(error)}): try again, copy the "
+            f"file there from elsewhere, name another folder in {CACHE_VARIABLE}, or {INSTEAD}"
+        ) from error
+    try:
+        return ImageData(
+            "CIFAR-10",
+            *_batches(paths, TRAIN_BATCHES),
+            *_batches(paths, TEST_BATCHES),
+            CIFAR10_CLASSES,
+        )
+    except (KeyError, ValueError) as error:  # a batch is not there, or has no whole images
+        raise DataError(
+            f"{unpack.extract_dir} is no whole CIFAR-10 ({one_line(error)}): remove that folder, "
+            f"and try again"
+        ) from error
 
 
 def _batches(
-    tar: tarfile.TarFile, names: tuple[str, ...]
+    paths: list[str], names: tuple[str, ...]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    # extractfile returns None for a folder alone, and the hash vouches for what the archive holds.
-    content = b"".join(tar.extractfile(name).read() for name in names)  # type: ignore[union-attr]
-    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + IMAGE_BYTES)
-    images = records[:, 1:].copy()  # writable, as torch wants it
-    return images.reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
+    files = {Path(path).name: path for path in paths}
+    content = [np.fromfile(files[name], np.uint8) for name in names]
+    rows = np.concatenate(content).reshape(-1, 1 + IMAGE_BYTES)
+    images = np.ascontiguousarray(rows[:, 1:]).reshape(-1, 3, 32, 32)
+    return images, rows[:, 0].astype(np.int64)
 
 
-def _hash(path: Path) -> str:
-    pooch = need("pooch", "pooch", "cifar10")
-    if not path.is_file():
-        raise DataError(
-            f"{path} is not there: expected a folder with train.parquet and test.parquet"
-        )
-    try:
-        return str(pooch.file_hash(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _decode_files(train: Path, test: Path) -> ImageData:
-    train_images, train_labels, train_format = _read(train)
-    test_images, test_labels, test_format = _read(test)
-    return ImageData(
-        name="CIFAR-10" if train_format == test_format == "PNG" else "CIFAR-10 (JPEG)",
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        classes=CIFAR10_CLASSES,
-    )
+def _from_folder(folder: Path) -> ImageData:
+    train_images, train_labels, train_format = _read(folder / "train.parquet")
+    test_images, test_labels, test_format = _read(folder / "test.parquet")
+    name = "CIFAR-10" if train_format == test_format == "PNG" else "CIFAR-10 (JPEG)"
+    return ImageData(name, train_images, train_labels, test_images, test_labels, CIFAR10_CLASSES)
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], str]:
     """Read one file: images, labels, and PNG or JPEG."""
     arrow = need("pyarrow", "pyarrow", "cifar10")
     parquet = need("pyarrow.parquet", "pyarrow", "cifar10")
+    if not path.is_file():
+        raise DataError(
+            f"{path} is not there: expected a folder with train.parquet and test.parquet"
+        )
     try:
         table = parquet.read_table(path)
     except (arrow.ArrowException, OSError) as error:
@@ -179,11 +181,7 @@ def _decode(content: bytes | None, where: str) -> tuple[NDArray[np.uint8], str]:
         pixels = np.asarray(image).transpose(2, 0, 1)
     except DataError:
         raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-    ) as error:  # Pillow raises each of these on damaged images
+    except (OSError, SyntaxError, ValueError) as error:  # each comes of a damaged image
         raise DataError(
             f"{where}: not a readable PNG or JPEG image; fetch the file again"
         ) from error

@@ -13,11 +13,15 @@ DIGITS_SPLIT_SEED = (
 )
 
 
-def digits() -> ImageData:
-    """1,797 grey images, enlarged to shape (1, 16, 16) and split with a fixed seed.
+def load_digits() -> ImageData:
+    """1,797 grey images of 8x8 pixels, enlarged to shape (1, 16, 16) and split with a fixed seed.
 
     Raises:
         DataError: if scikit-learn is not installed.
+
+    >>> digits = load_digits()
+    >>> len(digits.train_images), len(digits.test_images), digits.train_labels[0]
+    (1437, 360, np.int64(3))
     """
     datasets = need("sklearn.datasets", "scikit-learn", "digits")
     selection = need("sklearn.model_selection", "scikit-learn", "digits")

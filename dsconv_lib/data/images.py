@@ -30,6 +30,11 @@ class ImageData:
 
         Raises:
             DataError: if there are not that many training images, or `count` is below 2.
+
+        >>> from dsconv_lib.data import load_digits
+        >>> some = load_digits().subset(100)
+        >>> len(some.train_images), len(some.test_images)
+        (100, 360)
         """
         if not 2 <= count <= len(self.train_images):
             raise DataError(

@@ -19,8 +19,9 @@ from dsconv_lib.train.images import Tensors, augment, prepare
 from dsconv_lib.train.loop import fit
 from dsconv_lib.train.optimiser import SCHEDULES, one_cycle, parameter_groups, schedule
 from dsconv_lib.train.processes import joined, pick_device
-from dsconv_lib.train.recipe import NETWORKS, RECIPES, Recipe
-from dsconv_lib.train.records import METRICS, EpochRecord, Progress
+from dsconv_lib.train.recipes import NETWORKS, RECIPES, Recipe
+from dsconv_lib.train.records import METRICS, EpochRecord, StepRecord
+from dsconv_lib.train.step import Way
 
 __all__ = [
     "CHECKPOINT",
@@ -31,10 +32,11 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "EpochRecord",
-    "Progress",
     "Recipe",
+    "StepRecord",
     "Tensors",
     "TrainingError",
+    "Way",
     "accuracy",
     "augment",
     "build",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from dsconv_lib.errors import UserError
+from dsconv_lib.files import replace_file
 from dsconv_lib.models import MobileNetV1
-from dsconv_lib.train.errors import TrainingError
-from dsconv_lib.train.recipe import Recipe
+from dsconv_lib.train.recipes import Recipe
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -29,12 +27,10 @@ class CheckpointError(UserError, ValueError):
 class Checkpoint:
     """A model as it was after an epoch, and what made it.
 
-    `arguments` are those of `MobileNetV1`; `mean` and `std` normalise an image as in training, per
-    channel.
+    `mean` and `std` normalise an image as in training, per channel.
     """
 
     model: MobileNetV1
-    arguments: dict[str, Any]
     recipe: Recipe
     data: str
     epoch: int
@@ -46,7 +42,11 @@ class Checkpoint:
 def build(arguments: Mapping[str, Any], seed: int = 0) -> MobileNetV1:
     """Make a MobileNetV1 whose first weights depend on `seed` alone.
 
-    torch's global generator is left as it was. `arguments` are those of `MobileNetV1`.
+    torch's global generator is left as it was. `arguments` are those of `MobileNetV1`, and
+    `model.arguments` afterwards.
+
+    >>> build({"alpha": 0.25, "num_classes": 10}).arguments["alpha"]
+    0.25
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -57,11 +57,11 @@ def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint: whenever the process dies, `path` holds the old or the new one, whole.
 
     Raises:
-        TrainingError: if the file cannot be written.
+        FileError: if the file cannot be written.
     """
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
-    replace_file(Path(path), buffer.getvalue())
+    replace_file(path, buffer.getvalue())
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -69,6 +69,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises:
         CheckpointError: if the file is missing, damaged, or holds another model.
+
+    >>> load_checkpoint("nowhere.pt")
+    Traceback (most recent call last):
+    dsconv_lib.train.checkpoint.CheckpointError: nowhere.pt cannot be opened: No such file or ...
     """
     content = read(Path(path))
     try:
@@ -76,7 +80,6 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         model.load_state_dict(content["weights"])
         return Checkpoint(
             model=model.eval(),
-            arguments=content["arguments"],
             recipe=Recipe(**content["recipe"]),
             data=content["data"],
             epoch=content["epoch"],
@@ -107,65 +110,3 @@ def read(path: Path) -> dict[str, Any]:
         held = content.get("model") if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(f"{path} holds {held!r}: expected a checkpoint of MobileNetV1")
     return content
-
-
-def check_same_run(saved: Mapping[str, Any], run: Mapping[str, Any], folder: Path) -> None:
-    """Raise TrainingError unless the checkpoint comes from the run that is about to go on."""
-    missing = {
-        "weights",
-        "moving_weights",
-        "optimiser",
-        "generator",
-        "records",
-        *run,
-    } - saved.keys()
-    if missing:
-        raise TrainingError(
-            f"{folder / CHECKPOINT} lacks {', '.join(sorted(missing))}: it can be loaded, and not "
-            f"resumed; train again in another folder"
-        )
-    flat = [{**each, **each["arguments"], **each["recipe"]} for each in (saved, run)]
-    for name in flat[1]:
-        before, now = (each.get(name) for each in flat)
-        if before != now and name not in ("arguments", "recipe"):
-            raise TrainingError(
-                f"{name}={now!r}, and the run in {folder} has {before!r}: expected the same settings "
-                f"and data to resume it"
-            )
-
-
-def fits(model: nn.Module, arguments: Mapping[str, Any]) -> bool:
-    """Tell whether `build` makes weights and buffers of the same names and shapes."""
-    ours, theirs = (
-        {name: value.shape for name, value in each.state_dict().items()}
-        for each in (model, build(arguments))
-    )
-    return ours == theirs
-
-
-def writable(folder: Path) -> Path:
-    """Make the folder and see that it can be written to: after an epoch it is late to say so."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(
-            f"{folder} cannot be made: {error.strerror}; name another folder"
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise TrainingError(f"{folder} cannot be written to; name another folder")
-    return folder
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside `path` and rename it: that happens whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise TrainingError(
-            f"{path} cannot be written: {error.strerror}; what was there stays"
-        ) from error

@@ -27,6 +27,11 @@ def evaluate(
         batch_size: images at a time.
         flip: take the mean of the scores of each image and of its mirror image. That doubles the
             work of a test; say so wherever the accuracy is printed.
+
+    >>> scores = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0]]).reshape(3, 2, 1, 1)
+    >>> loss, accuracy = evaluate(nn.Flatten(), scores, torch.tensor([0, 1, 1]))
+    >>> f"{loss:.3f}, {accuracy:.3f}"
+    '0.856, 0.667'
     """
     was_training = model.training
     model.eval()
@@ -47,5 +52,10 @@ def evaluate(
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor, *, flip: bool = False) -> float:
-    """Fraction of the images that `model` names rightly. Arguments as in `evaluate`."""
+    """Fraction of the images that `model` names rightly. Arguments as in `evaluate`.
+
+    >>> scores = torch.tensor([[2.0, 0.0], [0.0, 1.0]]).reshape(2, 2, 1, 1)
+    >>> accuracy(nn.Flatten(), scores, torch.tensor([0, 0]))
+    0.5
+    """
     return evaluate(model, images, labels, flip=flip)[1]

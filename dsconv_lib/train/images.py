@@ -27,7 +27,13 @@ class Tensors(NamedTuple):
 
 
 def prepare(data: ImageData, device: str | torch.device = "cpu") -> Tensors:
-    """Put a data set on a device, normalised; as small as these images are, all of it fits."""
+    """Put a data set on a device, normalised; as small as these images are, all of it fits.
+
+    >>> from dsconv_lib.data import load_digits
+    >>> images = prepare(load_digits()).train_images
+    >>> f"mean {images.mean().abs():.3f}, standard deviation {images.std():.3f}"
+    'mean 0.000, standard deviation 1.000'
+    """
     wanted = torch.get_default_dtype()
     train = torch.from_numpy(data.train_images).to(device).to(wanted).div_(255)
     test = torch.from_numpy(data.test_images).to(device).to(wanted).div_(255)
@@ -66,6 +72,11 @@ def augment(
 
     Source: DeVries and Taylor 2017, Improved regularization of convolutional neural networks with
     cutout, section 3.
+
+    >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> augment(image, 0, torch.tensor([True]), torch.Generator())
+    tensor([[[[2., 1.],
+              [4., 3.]]]])
     """
     batch, _, height, width = images.shape
     draw: dict[str, Any] = {"generator": generator, "device": images.device}

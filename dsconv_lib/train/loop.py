@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,23 +14,22 @@ import torch
 from torch import Tensor, nn
 
 from dsconv_lib.data import ImageData
-from dsconv_lib.train import checkpoint, processes
+from dsconv_lib.models import MobileNetV1
+from dsconv_lib.train import processes
 from dsconv_lib.train.errors import TrainingError
 from dsconv_lib.train.evaluation import evaluate
-from dsconv_lib.train.first_layer import whiten
+from dsconv_lib.train.folder import RunFolder
 from dsconv_lib.train.images import augment, prepare
 from dsconv_lib.train.optimiser import SCHEDULES, make_optimiser, restore, set_rate
-from dsconv_lib.train.recipe import Recipe
-from dsconv_lib.train.records import METRICS, Board, EpochRecord, Progress, as_csv
-from dsconv_lib.train.step import (
-    Average,
-    Recorded,
-    Step,
-    compiled,
-    make_step,
-    on_kernels,
-    timed_algorithms,
-)
+from dsconv_lib.train.recipes import Recipe
+from dsconv_lib.train.records import EpochRecord, StepRecord
+from dsconv_lib.train.step import Average, Step, Way, make_step, on_kernels, timed_algorithms
+
+Report = Callable[[StepRecord | EpochRecord], object]
+
+
+def silent(record: StepRecord | EpochRecord) -> None:
+    """Report nothing."""
 
 
 def fit(
@@ -38,16 +37,11 @@ def fit(
     data: ImageData,
     recipe: Recipe,
     *,
-    device: str = "auto",
+    way: Way = Way(),
     folder: str | Path | None = None,
-    arguments: Mapping[str, Any] | None = None,
     resume: bool = False,
-    compile: bool = False,
-    graph: bool = False,
-    kernels: bool = False,
     tensorboard: bool = False,
-    on_step: Callable[[Progress], object] | None = None,
-    on_epoch: Callable[[EpochRecord], object] | None = None,
+    report: Report = silent,
 ) -> list[EpochRecord]:
     """Train `model` in place by stochastic gradient descent with Nesterov momentum.
 
@@ -60,102 +54,53 @@ def fit(
             there, and is left in evaluation mode, with the averaged weights if the recipe has them.
         data: images and labels.
         recipe: how to train.
-        device: "auto", "cpu" or "cuda".
-        folder: where to write metrics.csv and checkpoint.pt after each epoch; made if it is not
-            there.
-        arguments: those of `MobileNetV1` that made `model`, for the checkpoint; needed with
-            `folder`.
+        way: where and how a step is run.
+        folder: where to write metrics.csv and checkpoint.pt of a MobileNetV1 after each epoch; made
+            if it is not there.
         resume: go on from the checkpoint in `folder`, or from the start if the run ended before it
             had written one. On a CPU the numbers are those of an unbroken run, bit for bit.
-        compile: let torch.compile fuse the network's operations. The first step takes long.
-        graph: on a GPU, record one step and replay it (a CUDA graph). For one process.
-        kernels: let depthwise layers compute with the library's own Triton kernels, for a GPU. The
-            model's layers are torch's own again afterwards.
         tensorboard: also write the records for TensorBoard, into `folder`.
-        on_step: called as the epoch goes on, for a progress bar.
-        on_epoch: called after each epoch of this call, when its files are written.
+        report: called with a `StepRecord` as an epoch goes on, and with its `EpochRecord` when its
+            files are written.
 
     Returns:
         One record per epoch, those before the resumption included.
 
     Raises:
-        TrainingError: if the loss is no longer finite, the run cannot start or write its files, or
-            the checkpoint to resume from is of another run. What earlier epochs have written stays.
+        TrainingError: if the loss is no longer finite, the run cannot start, or the checkpoint to
+            resume from is of another run. What earlier epochs have written stays.
         CheckpointError: if the checkpoint to resume from is damaged.
+        FileError: if a file cannot be written.
         KernelError: if the kernels cannot run here.
+
+    >>> from dataclasses import replace
+    >>> from dsconv_lib.data import load_digits
+    >>> from dsconv_lib.train import NETWORKS, RECIPES, build
+    >>> model, short = build(NETWORKS["digits"]), replace(RECIPES["digits"], epochs=1)
+    >>> len(fit(model, load_digits().subset(64), short, way=Way("cpu")))
+    1
     """
-    place = processes.pick_device(device)
-    on_gpu = place.type == "cuda"
-    if min(data.train_images.shape[2:]) <= recipe.shift:
-        raise TrainingError(f"shift={recipe.shift}: expected fewer pixels than the images' side")
-    if graph and (not on_gpu or processes.count() > 1):
-        raise TrainingError("graph=True: expected one process on a GPU; train without it")
-    if folder is not None:
-        if arguments is None or not checkpoint.fits(model, arguments):
-            raise TrainingError(
-                f"arguments={arguments!r}: expected, with a folder, those of MobileNetV1 that made "
-                f"the model, so that the checkpoint can be loaded"
-            )
-        folder = Path(folder)
-        if processes.rank() == 0:
-            checkpoint.writable(folder)
-    for name, wanted in (("resume", resume), ("tensorboard", tensorboard)):
-        if wanted and folder is None:
-            raise TrainingError(f"{name} without a folder: expected that of the run")
-
-    # Channels-last is the faster layout for separable layers: a GPU's tensor cores need it, and on
-    # a CPU it has halved the time of a step.
-    model.to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    place = processes.pick_device(way.device)
+    _check(data, recipe, way, place)
+    if folder is None and (resume or tensorboard):
+        name = "resume" if resume else "tensorboard"
+        raise TrainingError(f"{name} without a folder: expected that of the run")
+    if folder is not None and not isinstance(model, MobileNetV1):
+        raise TrainingError(
+            f"{type(model).__name__} with a folder: expected MobileNetV1, as checkpoints are of it"
+        )
     run = _Run(model, data, recipe, place)
-    settings = run.settings(data.name, arguments)
-    records: list[EpochRecord] = []
-    if resume and folder is not None:
-        file = folder / checkpoint.CHECKPOINT
-        saved = processes.from_first(lambda: checkpoint.read(file) if file.exists() else None)
-        if saved is not None:
-            checkpoint.check_same_run(saved, settings, folder)
-            run.restore(saved)
-            records = [EpochRecord(*values) for values in saved["records"]]
-    board = Board(folder, records) if tensorboard and folder and processes.rank() == 0 else None
-
-    with on_kernels(model, kernels), processes.together(model) as network, timed_algorithms():
-        average = Average(model, run.tested, recipe.average) if recipe.average else None
-        forward = compiled(network) if compile else network
-        step = make_step(forward, run.optimiser, recipe.label_smoothing, after=average)
-        if graph:
-            step = Recorded(step)
+    files = RunFolder(Path(folder), run.settings()) if folder is not None else None
+    records = run.restored(files.earlier() if files and resume else None)
+    if files and tensorboard:
+        files.draw(records)
+    with on_kernels(model, way.kernels), processes.together(model) as network, timed_algorithms():
+        step = run.make_step(network, way)
         for epoch in range(len(records) + 1, recipe.epochs + 1):
-            start = perf_counter()
-            last = run.train(epoch, step, on_step)
-            tensors = run.tensors
-            loss, accuracy = evaluate(run.tested, tensors.test_images, tensors.test_labels)
-            if not math.isfinite(loss):  # the last step has spoilt the weights after its loss
-                raise _diverged(epoch, last.steps, recipe)
-            records.append(
-                EpochRecord(
-                    epoch=epoch,
-                    learning_rate=recipe.learning_rate * run.rate(epoch, last.step),
-                    train_loss=last.train_loss,
-                    train_accuracy=last.train_accuracy,
-                    test_loss=loss,
-                    test_accuracy=accuracy,
-                    images_per_second=last.images_per_second,
-                    seconds=perf_counter() - start,
-                )
-            )
-            if folder is not None and processes.rank() == 0:
-                now = {
-                    "records": [astuple(record) for record in records],
-                    "epoch": epoch,
-                    "test_accuracy": accuracy,
-                }
-                content = settings | run.state() | now
-                checkpoint.save_checkpoint(folder / checkpoint.CHECKPOINT, content)
-                checkpoint.replace_file(folder / METRICS, as_csv(records))
-            if board is not None:
-                board.add(records[-1])
-            if on_epoch is not None:
-                on_epoch(records[-1])
+            records.append(run.epoch(epoch, step, report))
+            if files:
+                files.write(records, run.state())
+            report(records[-1])
     model.load_state_dict(run.tested.state_dict())
     model.eval()
     return records
@@ -167,10 +112,11 @@ class _Run:
     def __init__(
         self, model: nn.Module, data: ImageData, recipe: Recipe, place: torch.device
     ) -> None:
+        # Channels-last is the faster layout for separable layers: a GPU's tensor cores need it, and
+        # on a CPU it has halved the time of a step.
+        model.to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.data = data.name
         self.tensors = prepare(data, place)
-        if recipe.whitened:
-            first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
-            whiten(first, self.tensors.train_images)
         self.model = model
         self.tested = copy.deepcopy(model) if recipe.average else model
         self.recipe = recipe
@@ -183,11 +129,19 @@ class _Run:
         )
         self.read_every = 16 if place.type == "cuda" else 1  # reading a loss makes the GPU wait
 
+    def make_step(self, network: nn.Module, way: Way) -> Step:
+        """The function that learns from one batch, and moves the average along."""
+        keep = self.recipe.average
+        average = Average(self.model, self.tested, keep) if keep else None
+        smoothing = self.recipe.label_smoothing
+        return make_step(network, self.optimiser, way=way, label_smoothing=smoothing, after=average)
+
     def rate(self, epoch: int, step: int) -> float:
-        """Share of the highest learning rate in a step of an epoch, both counted from 1."""
+        """The learning rate in a step of an epoch, both counted from 1."""
         steps = self.recipe.epochs * self.steps
         taken = (epoch - 1) * self.steps + step - 1
-        return SCHEDULES[self.recipe.schedule](taken, steps, self.recipe.warmup)
+        share = SCHEDULES[self.recipe.schedule](taken, steps, self.recipe.warmup)
+        return self.recipe.learning_rate * share
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of the images and labels of an epoch, in a new order."""
@@ -212,9 +166,26 @@ class _Run:
                 self.tensors.train_labels[chosen[mine]],
             )
 
-    def train(
-        self, epoch: int, step: Step, on_step: Callable[[Progress], object] | None
-    ) -> Progress:
+    def epoch(self, epoch: int, step: Step, report: Report) -> EpochRecord:
+        """Train for one epoch, and test."""
+        start = perf_counter()
+        last = self.train(epoch, step, report)
+        tensors = self.tensors
+        loss, accuracy = evaluate(self.tested, tensors.test_images, tensors.test_labels)
+        if not math.isfinite(loss):  # the last step has spoilt the weights after its loss
+            raise _diverged(epoch, last.steps, self.recipe)
+        return EpochRecord(
+            epoch=epoch,
+            learning_rate=self.rate(epoch, last.step),
+            train_loss=last.train_loss,
+            train_accuracy=last.train_accuracy,
+            test_loss=loss,
+            test_accuracy=accuracy,
+            images_per_second=last.images_per_second,
+            seconds=perf_counter() - start,
+        )
+
+    def train(self, epoch: int, step: Step, report: Report) -> StepRecord:
         """Train for one epoch, and tell how it went."""
         self.model.train()
         start = perf_counter()
@@ -226,29 +197,33 @@ class _Run:
             losses.append(loss)
             hits += right
             if index % self.read_every == 0 or index == self.steps:
-                so_far = processes.total(torch.stack(losses)) / processes.count()
-                finite = so_far.isfinite()
-                if not finite.all():
-                    raise _diverged(epoch, int(finite.long().argmin()) + 1, self.recipe)
-                now = Progress(
-                    epoch=epoch,
-                    step=index,
-                    steps=self.steps,
-                    train_loss=so_far.mean().item(),
-                    train_accuracy=processes.total(hits).item() / (index * self.size),
-                    images_per_second=index * self.size / (perf_counter() - start),
-                )
-                if on_step is not None:
-                    on_step(now)
-        return now
+                record = self.read(epoch, losses, hits, start)
+                report(record)
+        return record
 
-    def settings(self, data: str, arguments: Mapping[str, Any] | None) -> dict[str, Any]:
+    def read(self, epoch: int, losses: list[Tensor], hits: Tensor, start: float) -> StepRecord:
+        """Where an epoch that began at `start` stands, over all processes."""
+        so_far = processes.total(torch.stack(losses)) / processes.count()
+        finite = so_far.isfinite()
+        if not finite.all():
+            raise _diverged(epoch, int(finite.long().argmin()) + 1, self.recipe)
+        images = len(losses) * self.size
+        return StepRecord(
+            epoch=epoch,
+            step=len(losses),
+            steps=self.steps,
+            train_loss=so_far.mean().item(),
+            train_accuracy=processes.total(hits).item() / images,
+            images_per_second=images / (perf_counter() - start),
+        )
+
+    def settings(self) -> dict[str, Any]:
         """What must be the same for a run to be the same."""
         return {
             "model": "MobileNetV1",
-            "arguments": dict(arguments or {}),
+            "arguments": self.model.arguments,
             "recipe": asdict(self.recipe),
-            "data": data,
+            "data": self.data,
             "images": self.images,
             "processes": processes.count(),
             "mean": self.tensors.mean.tolist(),
@@ -264,12 +239,22 @@ class _Run:
             "generator": self.generator.get_state(),
         }
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Go back to a state."""
+    def restored(self, saved: Mapping[str, Any] | None) -> list[EpochRecord]:
+        """Go back to a state, if there is one, and return the records of its epochs."""
+        if saved is None:
+            return []
         self.tested.load_state_dict(saved["weights"])
         self.model.load_state_dict(saved["moving_weights"])
         restore(self.optimiser, saved["optimiser"])
         self.generator.set_state(saved["generator"])
+        return [EpochRecord(*values) for values in saved["records"]]
+
+
+def _check(data: ImageData, recipe: Recipe, way: Way, place: torch.device) -> None:
+    if min(data.train_images.shape[2:]) <= recipe.shift:
+        raise TrainingError(f"shift={recipe.shift}: expected fewer pixels than the images' side")
+    if way.graph and (place.type != "cuda" or processes.count() > 1):
+        raise TrainingError("graph=True: expected one process on a GPU; train without it")
 
 
 def _batches(images: int, batch_size: int) -> tuple[int, int]:

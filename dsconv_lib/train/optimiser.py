@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dsconv_lib.train.muon import Muon
-from dsconv_lib.train.recipe import Recipe
+from dsconv_lib.train.recipes import Recipe
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
@@ -31,6 +30,9 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
     """Factor of the learning rate: a line up to 1, then a line towards 0. Arguments as above.
 
     Source: Smith and Topin 2018, Super-convergence; the momentum stays as it is here.
+
+    >>> [one_cycle(step, steps=6, warmup=1 / 3) for step in range(6)]
+    [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
     rising = round(warmup * steps)
     if step < rising:
@@ -66,47 +68,22 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.SGD:
-    """Stochastic gradient descent with Nesterov momentum, on the parameters of `model`.
-
-    If the recipe has a rate for Muon, that moves the filters with weight decay.
-    """
+    """Stochastic gradient descent with Nesterov momentum, on the parameters of `model`."""
     on_gpu = device.type == "cuda"
-
-    def rate(highest: float) -> dict[str, Any]:
+    rate = recipe.learning_rate
+    return torch.optim.SGD(
+        parameter_groups(model, recipe.weight_decay),
         # On a GPU the rate is a tensor: a recorded step reads it anew each time it is replayed.
-        lr = torch.tensor(highest, device=device) if on_gpu else highest
-        return {"lr": lr, "highest": highest}
-
-    groups = parameter_groups(model, recipe.weight_decay)
-    if recipe.muon:
-        decayed = groups[0]["params"]
-        groups[0]["params"] = [weight for weight in decayed if weight.ndim < 4]
-        filters = {
-            "params": [weight for weight in decayed if weight.ndim == 4],
-            "weight_decay": recipe.weight_decay,
-            "muon_momentum": recipe.momentum,
-            # The momentum is in the direction already.
-            "momentum": 0.0,
-            "nesterov": False,
-        }
-        groups.append(filters | rate(recipe.muon))
-    return (Muon if recipe.muon else torch.optim.SGD)(
-        [rate(recipe.learning_rate) | group for group in groups],
+        lr=torch.tensor(rate, device=device) if on_gpu else rate,
         momentum=recipe.momentum,
         nesterov=recipe.momentum > 0,
         fused=on_gpu,
     )
 
 
-def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    """Set each group's learning rate for the next step, in place where it is a tensor.
-
-    Args:
-        optimiser: of `make_optimiser`.
-        factor: share of the group's highest rate, from the schedule.
-    """
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate for the next step, in place where it is a tensor."""
     for group in optimiser.param_groups:
-        rate = factor * group["highest"]
         if isinstance(group["lr"], torch.Tensor):
             group["lr"].fill_(rate)
         else:

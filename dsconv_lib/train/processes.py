@@ -27,6 +27,9 @@ def pick_device(device: str = "auto") -> torch.device:
 
     Raises:
         TrainingError: if the name is not "auto", "cpu" or "cuda", or there is no CUDA device.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
     """
     if device not in ("auto", "cpu", "cuda"):
         raise TrainingError(f"device={device!r}: expected 'auto', 'cpu' or 'cuda'")
@@ -45,7 +48,12 @@ def pick_device(device: str = "auto") -> torch.device:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Join the processes that torchrun has started, for the length of a `with`; alone, do nothing."""
+    """Join the processes that torchrun has started, for the length of a `with`; alone, do nothing.
+
+    >>> with joined(pick_device("cpu")):
+    ...     count()
+    1
+    """
     if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
         yield
         return
@@ -116,58 +124,49 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the batch of all processes, of which each holds an equal part.
 
     torch's own SyncBatchNorm does the same on GPUs alone.
+
+    Source: Ioffe and Szegedy 2015, Batch normalization, section 3.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x, shape (B, C, H, W)."""
         if not self.training:
             return super().forward(x)
-        y, mean, variance = _Normalise.apply(x, self.weight, self.bias, self.eps)
+        wide = x.to(self.weight.dtype)
+        mean = _mean(wide)
+        centred = wide - mean
+        variance = _mean(centred.square())
+        y = centred * torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
         with torch.no_grad():
             values = x.numel() // x.shape[1] * count()
             rate = cast(float, self.momentum)
-            cast(Tensor, self.running_mean).lerp_(mean, rate)
-            cast(Tensor, self.running_var).lerp_(variance * values / (values - 1), rate)
+            cast(Tensor, self.running_mean).lerp_(mean.flatten(), rate)
+            unbiased = variance.flatten() * values / (values - 1)
+            cast(Tensor, self.running_var).lerp_(unbiased, rate)
             cast(Tensor, self.num_batches_tracked).add_(1)
-        return cast(Tensor, y)
-
-
-class _Normalise(torch.autograd.Function):
-    """(x - mean) / sqrt(variance + eps) * weight + bias, and its mean and variance.
-
-    All means are taken over batch, height and width of all processes, in float64: sums of
-    thousands of float32 numbers would be rough, and bfloat16 rougher.
-
-    Source: Ioffe and Szegedy 2015, Batch normalization, section 3.
-    """
-
-    @staticmethod
-    def forward(context: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Any:
-        mean = _mean(x).to(weight.dtype)
-        centred = x - mean[:, None, None]
-        variance = _mean(centred.square()).to(weight.dtype)
-        scale = torch.rsqrt(variance + eps)
-        normal = centred * scale[:, None, None]
-        context.save_for_backward(normal, weight, scale)
-        context.mark_non_differentiable(mean, variance)
-        y = normal * weight[:, None, None] + bias[:, None, None]
-        return y.to(x.dtype), mean, variance
-
-    @staticmethod
-    def backward(context: Any, *upstream: Tensor) -> Any:
-        normal, weight, scale = context.saved_tensors
-        slope = upstream[0].to(weight.dtype)
-        to_weight, to_bias = (slope * normal).sum((0, 2, 3)), slope.sum((0, 2, 3))
-        # Each x moves the mean and the variance as well, in every process.
-        shift = _mean(slope).to(weight.dtype)[:, None, None]
-        stretch = _mean(slope * normal).to(weight.dtype)[:, None, None]
-        to_x = (weight * scale)[:, None, None] * (slope - shift - normal * stretch)
-        return to_x.to(upstream[0].dtype), to_weight, to_bias, None
+        return (y + self.bias[:, None, None]).to(x.dtype)
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Mean over batch, height and width of all processes, by channel."""
-    return total(x.sum(dim=(0, 2, 3), dtype=torch.float64)) * x.shape[1] / (x.numel() * count())
+    """Mean over batch, height and width of all processes, shape (C, 1, 1).
+
+    Added up in float64: sums of thousands of float32 numbers would be rough.
+    """
+    sums = x.sum(dim=(0, 2, 3), dtype=torch.float64)
+    values = x.numel() // x.shape[1] * count()
+    return (cast(Tensor, _Total.apply(sums)) / values).to(x.dtype)[:, None, None]
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all processes: each one's part moves the sum in all of them."""
+
+    @staticmethod
+    def forward(context: Any, part: Tensor) -> Tensor:
+        return total(part)
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> Tensor:
+        return total(slopes[0])
 
 
 def _local_rank() -> int:

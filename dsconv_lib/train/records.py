@@ -33,7 +33,7 @@ class EpochRecord:
     seconds: float
 
 
-class Progress(NamedTuple):
+class StepRecord(NamedTuple):
     """Where a running epoch stands: step of steps; loss, accuracy and speed since it began."""
 
     epoch: int

@@ -1,6 +1,6 @@
 """Numbers in the text of the exercises that no cell prints."""
 
-from dsconv_lib.models import mobilenet_v1_layers
+from dsconv_lib.networks import mobilenet_v1_layers
 from tests.classroom.exercise_files import ROOT
 
 

@@ -70,7 +70,7 @@ def test_the_options_reach_the_run(folder: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     loaded = load_checkpoint(folder / "mine" / "checkpoint.pt")
-    assert (loaded.arguments["alpha"], loaded.arguments["separable"]) == (0.3, False)
+    assert (loaded.model.arguments["alpha"], loaded.model.arguments["separable"]) == (0.3, False)
     recipe = loaded.recipe
     assert (recipe.seed, recipe.batch_size, recipe.learning_rate) == (7, 16, 0.01)
     assert "The twin of MobileNetV1, alpha 0.3" in result.stdout

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from local_server import Server, packed, record, serving
+
+from tests.local_server import Server, packed, record, serving
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from photographs import encoded, table
 from PIL import Image
 from pyarrow import parquet
 
 from dsconv_lib.data import CIFAR10_CLASSES, DataError, load
+from tests.photographs import encoded, table
 
 REAL_CIFAR10 = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
 
@@ -65,38 +65,6 @@ def test_one_jpeg_image_among_png_images_is_enough_for_the_name(
     contents: list[bytes | None] = [encoded(pixels[4]), encoded(pixels[5], "JPEG")]
     parquet.write_table(table(contents, [1, 2]), folder / "test.parquet")
     assert load("cifar10", folder).name == "CIFAR-10 (JPEG)"
-
-
-@pytest.mark.parametrize(
-    ("image_format", "name"), [("PNG", "CIFAR-10"), ("JPEG", "CIFAR-10 (JPEG)")]
-)
-def test_a_folder_is_decoded_once_and_left_alone(
-    image_format: str,
-    name: str,
-    tiny: Callable[[str], Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    folder = tiny(image_format)
-    first = load("cifar10", folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["test.parquet", "train.parquet"]
-    monkeypatch.setitem(sys.modules, "PIL.Image", None)  # nothing can be decoded from here on
-    second = load("cifar10", folder)
-    assert (first.name, second.name) == (name, name)
-    assert second.classes == CIFAR10_CLASSES
-    for part in ("train_images", "train_labels", "test_images", "test_labels"):
-        assert np.array_equal(getattr(first, part), getattr(second, part))
-
-
-def test_files_that_changed_are_decoded_anew(tiny: Callable[[str], Path]) -> None:
-    folder = tiny("PNG")
-    train, test = folder / "train.parquet", folder / "test.parquet"
-    before = load("cifar10", folder)
-    train.rename(folder / "aside")
-    test.rename(train)
-    (folder / "aside").rename(test)
-    after = load("cifar10", folder)
-    assert np.array_equal(after.train_images, before.test_images)
-    assert np.array_equal(after.test_images, before.train_images)
 
 
 @pytest.mark.skipif(not REAL_CIFAR10.is_dir(), reason="no CIFAR-10 beside the repository")
@@ -228,7 +196,7 @@ def test_a_package_that_is_not_installed(
     module: str, package: str, dataset: str, tiny: Callable[[str], Path]
 ) -> None:
     """An entry of None in sys.modules makes the import fail as if the package were not there."""
-    folder = repr(str(tiny("PNG"))) if dataset == "cifar10" else None
+    folder = repr(str(tiny("PNG"))) if module in ("pyarrow", "PIL") else None
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
         f"from dsconv_lib.data import DataError, load\n"

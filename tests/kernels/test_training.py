@@ -8,7 +8,7 @@ import pytest
 
 from dsconv_lib.data import load
 from dsconv_lib.kernels import launch
-from dsconv_lib.train import build, fit
+from dsconv_lib.train import Way, build, fit
 from tests.runs import ARGUMENTS, SHORT
 
 
@@ -22,7 +22,7 @@ def test_a_run_on_the_kernels_learns_the_same(device: str, monkeypatch: pytest.M
     records, models = [], []
     for kernels in (False, True):
         models.append(build(ARGUMENTS))
-        records += fit(models[-1], few, recipe, device=device, kernels=kernels)
+        records += fit(models[-1], few, recipe, way=Way(device, kernels=kernels))
     torchs, ours = records
     assert len(called) == 8 * 3  # layers; two steps and a test
     assert ours.train_loss == pytest.approx(

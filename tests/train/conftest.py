@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from runs import Run
 
 from dsconv_lib.data import ImageData, load
+from tests.runs import Run
 
 
 @pytest.fixture(scope="session")

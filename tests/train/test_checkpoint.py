@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from runs import ARGUMENTS, SHORT
 
 from dsconv_lib.models import MobileNetV1
 from dsconv_lib.train import (
@@ -23,6 +22,7 @@ from dsconv_lib.train import (
     load_checkpoint,
     save_checkpoint,
 )
+from tests.runs import ARGUMENTS, SHORT
 
 
 def content_of(model: MobileNetV1, epoch: int = 1) -> dict[str, Any]:
@@ -82,11 +82,12 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     before = path.read_bytes()
     code = """
         import resource, sys, torch
-        from dsconv_lib.train import TrainingError, save_checkpoint
+        from dsconv_lib.files import FileError
+        from dsconv_lib.train import save_checkpoint
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:
             save_checkpoint(sys.argv[1], {"weights": torch.zeros(10_000)})
-        except TrainingError as error:
+        except FileError as error:
             print(error)
     """
     done = subprocess.run(

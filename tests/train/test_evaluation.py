@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from runs import ARGUMENTS
 from torch import nn
 
 from dsconv_lib.data import ImageData
@@ -16,6 +15,7 @@ from dsconv_lib.train import (
     evaluate,
     prepare,
 )
+from tests.runs import ARGUMENTS
 
 
 def test_accuracy_and_loss_by_hand() -> None:

@@ -17,17 +17,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from runs import ARGUMENTS, SHORT, Run, same, untimed
+from torch import nn
 
 from dsconv_lib.data import ImageData
-from dsconv_lib.models import MobileNetV1, mobilenet_v1_layers
+from dsconv_lib.models import MobileNetV1
+from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.train import (
     RECIPES,
     SCHEDULES,
     CheckpointError,
     EpochRecord,
-    Progress,
+    StepRecord,
     TrainingError,
+    Way,
     accuracy,
     build,
     evaluate,
@@ -35,6 +37,7 @@ from dsconv_lib.train import (
     load_checkpoint,
     prepare,
 )
+from tests.runs import ARGUMENTS, CPU, SHORT, Run, same, untimed
 
 
 def test_two_epochs_learn_something(run: Run) -> None:
@@ -83,8 +86,8 @@ def test_the_checkpoint_gives_the_same_model_again(run: Run, digits: ImageData) 
     assert measured == loaded.test_accuracy == run.records[-1].test_accuracy
     for name, value in run.model.state_dict().items():
         assert torch.equal(value, loaded.model.state_dict()[name])
-    assert (loaded.arguments, loaded.recipe, loaded.data, loaded.epoch) == (
-        ARGUMENTS,
+    assert (loaded.model.arguments, loaded.recipe, loaded.data, loaded.epoch) == (
+        {**ARGUMENTS, "separable": True},
         SHORT,
         "digits",
         2,
@@ -98,7 +101,7 @@ def test_the_same_seed_gives_the_same_run(run: Run, digits: ImageData) -> None:
     torch.manual_seed(12345)  # what torch draws elsewhere plays no part
     before = torch.get_rng_state()
     model = build(ARGUMENTS, seed=0)
-    records = fit(model, digits, SHORT, device="cpu")
+    records = fit(model, digits, SHORT, way=CPU)
     assert torch.equal(torch.get_rng_state(), before)
     assert untimed(records) == untimed(run.records)
     for name, value in run.model.state_dict().items():
@@ -108,7 +111,7 @@ def test_the_same_seed_gives_the_same_run(run: Run, digits: ImageData) -> None:
 def test_another_seed_gives_another_run(few: ImageData) -> None:
     recipe = replace(SHORT, epochs=1)
     other = replace(recipe, seed=1)
-    same_start = [fit(build(ARGUMENTS), few, each, device="cpu") for each in (recipe, other)]
+    same_start = [fit(build(ARGUMENTS), few, each, way=CPU) for each in (recipe, other)]
     assert untimed(same_start[0]) != untimed(same_start[1])
     first, second = build(ARGUMENTS, seed=0), build(ARGUMENTS, seed=1)
     assert not torch.equal(first.classifier.weight, second.classifier.weight)
@@ -116,7 +119,7 @@ def test_another_seed_gives_another_run(few: ImageData) -> None:
 
 def test_the_recipe_for_digits_reaches_97_percent(digits: ImageData) -> None:
     model = build({**ARGUMENTS, "alpha": 0.5})
-    records = fit(model, digits, RECIPES["digits"], device="cpu")
+    records = fit(model, digits, RECIPES["digits"], way=CPU)
     assert records[-1].test_accuracy >= 0.97
     assert max(record.learning_rate for record in records) <= RECIPES["digits"].learning_rate
 
@@ -124,7 +127,7 @@ def test_the_recipe_for_digits_reaches_97_percent(digits: ImageData) -> None:
 def test_the_twin_trains_too(few: ImageData, tmp_path: Path) -> None:
     arguments = {**ARGUMENTS, "separable": False}
     recipe = replace(SHORT, epochs=1)
-    fit(build(arguments), few, recipe, device="cpu", folder=tmp_path, arguments=arguments)
+    fit(build(arguments), few, recipe, way=CPU, folder=tmp_path)
     model = load_checkpoint(tmp_path / "checkpoint.pt").model
     layers = mobilenet_v1_layers(
         0.25, 16, num_classes=10, in_channels=1, stem="small", separable=False, shallow=True
@@ -138,7 +141,7 @@ def test_no_batch_is_left_with_one_image(digits: ImageData, count: int) -> None:
     data = replace(data, test_labels=digits.test_labels[:2])
     batch_size = 2 if count == 3 else 64
     recipe = replace(SHORT, epochs=1, batch_size=batch_size, learning_rate=1e-3)
-    assert len(fit(build(ARGUMENTS), data, recipe, device="cpu")) == 1
+    assert len(fit(build(ARGUMENTS), data, recipe, way=CPU)) == 1
 
 
 def test_a_loss_that_is_no_longer_finite_keeps_the_last_checkpoint(
@@ -147,7 +150,9 @@ def test_a_loss_that_is_no_longer_finite_keeps_the_last_checkpoint(
     model = build(ARGUMENTS)
     content: list[bytes] = []
 
-    def spoil(record: EpochRecord) -> None:
+    def spoil(record: StepRecord | EpochRecord) -> None:
+        if isinstance(record, StepRecord):
+            return
         content.append((tmp_path / "checkpoint.pt").read_bytes())
         if record.epoch == 2:
             with torch.no_grad():
@@ -161,10 +166,9 @@ def test_a_loss_that_is_no_longer_finite_keeps_the_last_checkpoint(
             model,
             few,
             recipe,
-            device="cpu",
+            way=CPU,
             folder=tmp_path,
-            arguments=ARGUMENTS,
-            on_epoch=spoil,
+            report=spoil,
         )
     assert len(content) == 2
     assert (tmp_path / "checkpoint.pt").read_bytes() == content[1]
@@ -177,35 +181,37 @@ def test_a_learning_rate_that_is_too_high(few: ImageData) -> None:
     with pytest.raises(
         TrainingError, match=r"in epoch 1, step 2: .*lower learning rate than 1e\+30"
     ):
-        fit(build(ARGUMENTS), few, recipe, device="cpu")
+        fit(build(ARGUMENTS), few, recipe, way=CPU)
 
 
 def test_weights_spoilt_by_the_very_last_step(few: ImageData, tmp_path: Path) -> None:
     """The only loss of the run is finite; the step after it is not."""
     recipe = replace(SHORT, epochs=1, batch_size=1000, learning_rate=1e38, warmup=0)
     with pytest.raises(TrainingError, match="in epoch 1, step 1"):
-        fit(build(ARGUMENTS), few, recipe, device="cpu", folder=tmp_path, arguments=ARGUMENTS)
+        fit(build(ARGUMENTS), few, recipe, way=CPU, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_shift_as_large_as_the_image(few: ImageData) -> None:
     with pytest.raises(TrainingError, match="shift=16: expected fewer pixels"):
-        fit(build(ARGUMENTS), few, replace(SHORT, shift=16), device="cpu")
+        fit(build(ARGUMENTS), few, replace(SHORT, shift=16), way=CPU)
 
 
-@pytest.mark.parametrize("arguments", [None, {**ARGUMENTS, "alpha": 0.5}])
-def test_a_folder_needs_the_arguments_of_the_model(
-    arguments: dict[str, Any] | None, few: ImageData, tmp_path: Path
+def test_a_folder_takes_the_model_that_a_checkpoint_is_loaded_as(
+    few: ImageData, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match="expected, with a folder, those of MobileNetV1"):
-        fit(build(ARGUMENTS), few, SHORT, device="cpu", folder=tmp_path, arguments=arguments)
+    other = nn.Sequential(nn.Flatten(), nn.Linear(256, 10))
+    with pytest.raises(TrainingError, match="Sequential with a folder: expected MobileNetV1"):
+        fit(other, few, SHORT, way=CPU, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert len(fit(other, few, SHORT, way=CPU)) == 2  # and without one, any
 
 
 def test_a_folder_that_cannot_be_made(few: ImageData, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(TrainingError, match=r"cannot be made: .*; name another folder"):
-            fit(build(ARGUMENTS), few, SHORT, device="cpu", folder=folder, arguments=ARGUMENTS)
+            fit(build(ARGUMENTS), few, SHORT, way=CPU, folder=folder)
 
 
 LONG = replace(SHORT, epochs=6)
@@ -214,7 +220,7 @@ LONG = replace(SHORT, epochs=6)
 @pytest.fixture(scope="module")
 def unbroken(digits: ImageData) -> tuple[list[EpochRecord], dict[str, torch.Tensor]]:
     model = build(ARGUMENTS, seed=0)
-    records = fit(model, digits.subset(300), LONG, device="cpu")
+    records = fit(model, digits.subset(300), LONG, way=CPU)
     return untimed(records), model.state_dict()
 
 
@@ -222,13 +228,13 @@ def unbroken(digits: ImageData) -> tuple[list[EpochRecord], dict[str, torch.Tens
 def test_a_stopped_run_resumes_to_the_same_numbers(
     stopped_after: int, digits: ImageData, tmp_path: Path, unbroken: Any
 ) -> None:
-    def stop(now: Progress) -> None:
-        if now.epoch == stopped_after + 1 and now.step == 2:
+    def stop(now: StepRecord | EpochRecord) -> None:
+        if isinstance(now, StepRecord) and (now.epoch, now.step) == (stopped_after + 1, 2):
             raise KeyboardInterrupt
 
-    where: dict[str, Any] = {"device": "cpu", "folder": tmp_path, "arguments": ARGUMENTS}
+    where: dict[str, Any] = {"way": CPU, "folder": tmp_path}
     try:
-        fit(build(ARGUMENTS, seed=0), digits.subset(300), LONG, on_step=stop, **where)
+        fit(build(ARGUMENTS, seed=0), digits.subset(300), LONG, report=stop, **where)
     except KeyboardInterrupt:
         assert stopped_after < 6
 
@@ -241,7 +247,7 @@ def test_a_stopped_run_resumes_to_the_same_numbers(
         digits.subset(300),
         LONG,
         resume=True,
-        on_epoch=lambda record: seen.append(record.epoch),
+        report=lambda now: isinstance(now, EpochRecord) and seen.append(now.epoch),
         **where,
     )
     assert seen == list(range(stopped_after + 1, 7))
@@ -260,13 +266,12 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_numbers(
         import sys, torch
         from dataclasses import replace
         from dsconv_lib.data import load
-        from dsconv_lib.train import RECIPES, build, fit
+        from dsconv_lib.train import RECIPES, Way, build, fit
         torch.set_num_threads(1)
         arguments = eval(sys.argv[2])
         print("ready", flush=True)
         fit(build(arguments, seed=0), load("digits").subset(300),
-            replace(RECIPES["digits"], epochs=6), device="cpu", folder=sys.argv[1],
-            arguments=arguments, resume=True)
+            replace(RECIPES["digits"], epochs=6), way=Way("cpu"), folder=sys.argv[1], resume=True)
     """)
     here = str(Path(__file__).parents[2])
     chance = np.random.default_rng()
@@ -285,15 +290,7 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_numbers(
         process.stdout.close()
 
     model = build(ARGUMENTS, seed=0)
-    records = fit(
-        model,
-        digits.subset(300),
-        LONG,
-        device="cpu",
-        folder=tmp_path,
-        arguments=ARGUMENTS,
-        resume=True,
-    )
+    records = fit(model, digits.subset(300), LONG, way=CPU, folder=tmp_path, resume=True)
     assert untimed(records) == unbroken[0]
     assert same(model, unbroken[1])
 
@@ -310,22 +307,22 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_numbers(
 def test_another_run_is_not_resumed(
     change: dict[str, Any], message: str, digits: ImageData, tmp_path: Path
 ) -> None:
-    where: dict[str, Any] = {"device": "cpu", "folder": tmp_path}
+    where: dict[str, Any] = {"way": CPU, "folder": tmp_path}
     one = replace(LONG, epochs=1)
-    fit(build(ARGUMENTS), digits.subset(300), one, arguments=ARGUMENTS, **where)
+    fit(build(ARGUMENTS), digits.subset(300), one, **where)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     recipe = replace(change.get("recipe", one), epochs=1)
     arguments = change.get("arguments", ARGUMENTS)
     data = digits.subset(change.get("count", 300))
     with pytest.raises(TrainingError, match=message):
-        fit(build(arguments), data, recipe, arguments=arguments, resume=True, **where)
+        fit(build(arguments), data, recipe, resume=True, **where)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
 def test_resuming_needs_a_folder_and_a_whole_checkpoint(few: ImageData, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="resume without a folder"):
-        fit(build(ARGUMENTS), few, SHORT, device="cpu", resume=True)
-    where: dict[str, Any] = {"device": "cpu", "folder": tmp_path, "arguments": ARGUMENTS}
+        fit(build(ARGUMENTS), few, SHORT, way=CPU, resume=True)
+    where: dict[str, Any] = {"way": CPU, "folder": tmp_path}
     (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
     with pytest.raises(CheckpointError, match="damaged"):
         fit(build(ARGUMENTS), few, SHORT, resume=True, **where)
@@ -345,7 +342,7 @@ def test_every_batch_of_an_epoch_has_one_size(few: ImageData) -> None:
             return super().forward(x)
 
     # 130 images in batches of at most 50: three of 43, and one image left out.
-    fit(Watched(**ARGUMENTS), few, replace(SHORT, epochs=1, batch_size=50), device="cpu")
+    fit(Watched(**ARGUMENTS), few, replace(SHORT, epochs=1, batch_size=50), way=CPU)
     assert sizes == [43, 43, 43]
 
 
@@ -359,7 +356,7 @@ def test_flips_in_turn_show_each_image_both_ways(few: ImageData) -> None:
             return super().forward(x)
 
     recipe = replace(SHORT, shift=0, flip="in turn", batch_size=130)
-    fit(Watched(**ARGUMENTS), few, recipe, device="cpu")
+    fit(Watched(**ARGUMENTS), few, recipe, way=CPU)
     first, second = (batch.flatten(1) for batch in seen)
     mirrored = second.unflatten(1, (1, 16, 16)).flip(3).flatten(1)
     # Each image of the first epoch comes mirrored in the second, whatever its place.
@@ -372,7 +369,7 @@ def test_flips_in_turn_show_each_image_both_ways(few: ImageData) -> None:
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
 def test_the_schedule_decides_on_the_rate(schedule: Any, few: ImageData) -> None:
     recipe = replace(SHORT, epochs=4, schedule=schedule)
-    rates = [r.learning_rate for r in fit(build(ARGUMENTS), few, recipe, device="cpu")]
+    rates = [r.learning_rate for r in fit(build(ARGUMENTS), few, recipe, way=CPU)]
     steps = 3  # batches of 43
     expected = [
         0.2 * SCHEDULES[schedule](epoch * steps - 1, 4 * steps, recipe.warmup)
@@ -384,22 +381,22 @@ def test_the_schedule_decides_on_the_rate(schedule: Any, few: ImageData) -> None
 def test_the_averaged_weights_are_tested_kept_and_resumed(few: ImageData, tmp_path: Path) -> None:
     recipe = replace(SHORT, average=0.9, epochs=4)
     unbroken = build(ARGUMENTS)
-    records = fit(unbroken, few, recipe, device="cpu")
+    records = fit(unbroken, few, recipe, way=CPU)
     tensors = prepare(few)
     tested = evaluate(unbroken, tensors.test_images, tensors.test_labels)
     assert tested == (records[-1].test_loss, records[-1].test_accuracy)
     plain = build(ARGUMENTS)
-    without = fit(plain, few, replace(recipe, average=0.0), device="cpu")
+    without = fit(plain, few, replace(recipe, average=0.0), way=CPU)
     assert [r.train_loss for r in without] == [r.train_loss for r in records]
     assert not same(plain, unbroken.state_dict())
 
-    def stop(record: EpochRecord) -> None:
-        if record.epoch == 2:
+    def stop(record: StepRecord | EpochRecord) -> None:
+        if isinstance(record, EpochRecord) and record.epoch == 2:
             raise KeyboardInterrupt
 
-    where: dict[str, Any] = {"device": "cpu", "folder": tmp_path, "arguments": ARGUMENTS}
+    where: dict[str, Any] = {"way": CPU, "folder": tmp_path}
     with pytest.raises(KeyboardInterrupt):
-        fit(build(ARGUMENTS), few, recipe, on_epoch=stop, **where)
+        fit(build(ARGUMENTS), few, recipe, report=stop, **where)
     model = build(ARGUMENTS)
     resumed = fit(model, few, recipe, resume=True, **where)
     assert untimed(resumed) == untimed(records)
@@ -409,14 +406,14 @@ def test_the_averaged_weights_are_tested_kept_and_resumed(few: ImageData, tmp_pa
 
 def test_a_recorded_step_needs_a_gpu(few: ImageData) -> None:
     with pytest.raises(TrainingError, match="graph=True: expected one process on a GPU"):
-        fit(build(ARGUMENTS), few, SHORT, device="cpu", graph=True)
+        fit(build(ARGUMENTS), few, SHORT, way=Way("cpu", graph=True))
 
 
 def test_the_curves_for_tensorboard_are_written_on_request(few: ImageData, tmp_path: Path) -> None:
-    where: dict[str, Any] = {"device": "cpu", "folder": tmp_path, "arguments": ARGUMENTS}
+    where: dict[str, Any] = {"way": CPU, "folder": tmp_path}
     fit(build(ARGUMENTS), few, replace(SHORT, epochs=1), **where)
     assert not list(tmp_path.glob("events*"))
     fit(build(ARGUMENTS), few, replace(SHORT, epochs=1), tensorboard=True, **where)
     assert len(list(tmp_path.glob("events*"))) == 1
     with pytest.raises(TrainingError, match="tensorboard without a folder"):
-        fit(build(ARGUMENTS), few, SHORT, device="cpu", tensorboard=True)
+        fit(build(ARGUMENTS), few, SHORT, way=CPU, tensorboard=True)

@@ -71,7 +71,7 @@ def test_the_optimiser_goes_on_from_a_state_with_its_own_rate() -> None:
     model = nn.Linear(2, 1)
     recipe = RECIPES["digits"]
     first = make_optimiser(model, recipe, torch.device("cpu"))
-    set_rate(first, 0.5)
+    set_rate(first, recipe.learning_rate / 2)
     assert [group["lr"] for group in first.param_groups] == [recipe.learning_rate / 2] * 2
     model(torch.ones(1, 2)).sum().backward()
     first.step()
@@ -85,8 +85,7 @@ def test_the_optimiser_goes_on_from_a_state_with_its_own_rate() -> None:
 
 def test_a_rate_that_is_a_tensor_is_changed_in_place() -> None:
     rate = torch.tensor(1.0)
-    group = {"params": nn.Linear(2, 1).parameters(), "highest": 2.0}
-    optimiser = torch.optim.SGD([group], lr=rate)
-    set_rate(optimiser, 0.25)
+    optimiser = torch.optim.SGD(nn.Linear(2, 1).parameters(), lr=rate)
+    set_rate(optimiser, 0.5)
     assert rate.item() == 0.5
     assert optimiser.param_groups[0]["lr"] is rate

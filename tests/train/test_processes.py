@@ -36,7 +36,7 @@ TOGETHER = textwrap.dedent("""
     import sys
     from dataclasses import replace
     import torch
-    from runs import ARGUMENTS, SHORT
+    from tests.runs import ARGUMENTS, CPU, SHORT
     from dsconv_lib.data import load
     from dsconv_lib.train import build, fit, joined, pick_device, processes
 
@@ -50,7 +50,7 @@ TOGETHER = textwrap.dedent("""
             average=0.5,
         )
         model = build(ARGUMENTS, seed=0)
-        fit(model, data, recipe, device="cpu", folder=sys.argv[1], arguments=ARGUMENTS, resume=True)
+        fit(model, data, recipe, way=CPU, folder=sys.argv[1], resume=True)
         if processes.count() == 2:
             for value in model.state_dict().values():
                 other = value.clone()
@@ -62,11 +62,10 @@ TOGETHER = textwrap.dedent("""
 def start(processes: int, folder: Path, epochs: int = 2) -> None:
     script = folder.parent / "together.py"
     script.write_text(TOGETHER)
-    tests = Path(__file__).parents[1]
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     subprocess.run(
         [sys.executable, *(launcher if processes > 1 else []), script, folder, str(epochs)],
-        env={**os.environ, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         check=True,
         timeout=300,
     )

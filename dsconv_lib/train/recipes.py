@@ -21,12 +21,18 @@ class Recipe:
     by a way down to 0: a cosine, or a line for the `schedule` "one-cycle". `label_smoothing` is the
     share of the target that is spread over all classes. Training images are moved by up to `shift`
     pixels in each direction; `flip` mirrors each by chance, or in turn, every other epoch; `cutout`
-    hides a square of that many pixels a side. `whitened` starts from a first layer whose outputs
-    are uncorrelated (see `first_layer`). `muon` above 0 is the highest learning rate of Muon, which
-    then moves the filters of pointwise and standard convolutions (see `muon`).
-    `average` above 0 tests and keeps an exponential moving average of the weights: that share of
-    the average stays at each step. `seed` decides on the order and on these changes; `build` uses
-    it for the first weights.
+    hides a square of that many pixels a side. `average` above 0 tests and keeps an exponential
+    moving average of the weights: that share of the average stays at each step. `seed` decides on
+    the order and on these changes; `build` uses it for the first weights.
+
+    Raises:
+        TrainingError: if a setting makes no sense.
+
+    >>> Recipe(epochs=3, batch_size=64, learning_rate=0.2).momentum
+    0.9
+    >>> Recipe(epochs=0, batch_size=64, learning_rate=0.2)
+    Traceback (most recent call last):
+    dsconv_lib.train.errors.TrainingError: epochs=0: expected an integer, 1 or more
     """
 
     epochs: int
@@ -40,8 +46,6 @@ class Recipe:
     shift: int = 0
     flip: Flip = "no"
     cutout: int = 0
-    whitened: bool = False
-    muon: float = 0.0
     average: float = 0.0
     seed: int = 0
 
@@ -56,8 +60,6 @@ class Recipe:
             "warmup": (int | float, 0, 1, "0 to below 1, a fraction of the run"),
             "shift": (int, 0, math.inf, "an integer, 0 or more pixels"),
             "cutout": (int, 0, math.inf, "an integer, 0 or more pixels"),
-            "whitened": (bool, 0, 2, "True or False"),
-            "muon": (int | float, 0, math.inf, "a learning rate, and 0 for none"),
             "average": (int | float, 0, 1, "0 to below 1, and 0 for none"),
             "seed": (int, 0, 2**63, "an integer from 0 to 2**63 - 1"),
         }

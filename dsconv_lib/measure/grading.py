@@ -1,7 +1,4 @@
-"""Time `dsconv grade` against nbgrader on the same class.
-
-``python tools/grading_bench.py NBGRADER results/grading.json`` where NBGRADER is the bin folder of a virtual
-environment that has nbgrader, numpy and ipykernel. Not part of the build: requirements.txt does not name nbgrader.
+"""How long `dsconv grade` takes for a class, and nbgrader for the same one.
 
 Both grade the same notebooks: two NumPy functions, five cases. In nbgrader's the cases stand in the notebook's
 test cells, as it wants them; `dsconv grade` does not look at those.
@@ -11,19 +8,24 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from dsconv_lib.errors import UserError
+from dsconv_lib.measure import record
+
+ROUNDS = 2
+WHAT = (
+    f"seconds to grade notebooks with two NumPy functions, five cases; the quickest of {ROUNDS} rounds "
+    "in which the two take turns"
+)
 STUDENTS = 300
 FEWER = 30  # that nbgrader grades: it is slower
-ROUNDS = 2
 QUESTIONS = """
 import numpy as np
 from dsconv_lib.classroom.question import question
@@ -73,7 +75,7 @@ def notebook() -> str:
 
 
 def ours(students: int) -> float:
-    """Grade so many with `dsconv grade`; return the seconds, and check the marks."""
+    """Grade so many notebooks with `dsconv grade`; return the seconds, and check the marks."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "exercises" / "toy").mkdir(parents=True)
@@ -89,7 +91,7 @@ def ours(students: int) -> float:
 
 
 def theirs(binaries: Path, students: int) -> float:
-    """Grade so many with nbgrader's autograde; return the seconds."""
+    """Grade so many notebooks with nbgrader's autograde; return the seconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         places = [folder / "source" / "toy"]
@@ -117,44 +119,58 @@ def timed(command: list[str], folder: Path) -> float:
     return perf_counter() - started
 
 
-def main(binaries: str, out: str) -> None:
-    """Take turns, keep the quickest of each, and write what came out."""
-    nbgrader = Path(binaries).absolute()
+def measure_grading(nbgrader: Path, out: Path, *, commit: str | None = None) -> None:
+    """Let the two take turns, and write the quickest round of each to grading.json.
+
+    Args:
+        nbgrader: the bin folder of a virtual environment that has nbgrader, numpy and ipykernel.
+        out: the folder to write to.
+        commit: the commit, where git cannot tell.
+
+    Raises:
+        UserError: if there is no nbgrader in that folder, or no bubblewrap on this machine.
+    """
+    nbgrader = nbgrader.absolute()
+    bwrap = shutil.which("bwrap")
+    if not (nbgrader / "nbgrader").exists() or bwrap is None:
+        raise UserError(
+            f"{nbgrader}/nbgrader or bwrap is not there: expected an environment with nbgrader, "
+            f"and bubblewrap"
+        )
     load = os.getloadavg()[0]
     rounds = [(ours(STUDENTS), theirs(nbgrader, FEWER)) for _ in range(ROUNDS)]
-    quickest, its_quickest = (min(times) for times in zip(*rounds, strict=True))
-    each, its_each = quickest / STUDENTS, its_quickest / FEWER
+    mine, its = (list(times) for times in zip(*rounds, strict=True))
     version = [str(nbgrader / "python"), "-c", "import nbgrader; print(nbgrader.__version__)"]
-    sandbox = [shutil.which("bwrap") or "bwrap", "--version"]
-    result = {
-        "what": "seconds to grade notebooks with two NumPy functions, five cases; the quickest of "
-        f"{ROUNDS} rounds in which the two take turns",
-        "command": "python tools/grading_bench.py NBGRADER results/grading.json",
-        "date": date.today().isoformat(),
-        "machine": f"CPU, {platform.machine()}, {os.cpu_count()} cores; others' load before: {load:.1f}",
-        "versions": {
-            "python": platform.python_version(),
-            "nbgrader": subprocess.check_output(version, text=True).strip(),
-            "bubblewrap": subprocess.check_output(sandbox, text=True).split()[-1],
-        },
+    versions = {
+        "nbgrader": subprocess.check_output(version, text=True).strip(),
+        "bubblewrap": subprocess.check_output([bwrap, "--version"], text=True).split()[-1],
+    }
+    content = {
+        **record.head(WHAT, commit=commit, versions=versions),
+        "others' load before": round(load, 1),
         "dsconv grade": {
             "submissions": STUDENTS,
             "at a time": os.cpu_count(),
-            "seconds": round(quickest, 1),
-            "seconds each": round(each, 3),
-            "all rounds": [round(mine, 1) for mine, _ in rounds],
+            **timings(mine, STUDENTS),
         },
-        "nbgrader autograde": {
-            "submissions": FEWER,
-            "at a time": 1,
-            "seconds": round(its_quickest, 1),
-            "seconds each": round(its_each, 3),
-            "all rounds": [round(its, 1) for _, its in rounds],
-        },
-        "times faster": round(its_each / each, 1),
+        "nbgrader autograde": {"submissions": FEWER, "at a time": 1, **timings(its, FEWER)},
+        "times faster": round(min(its) / FEWER / (min(mine) / STUDENTS), 1),
     }
-    Path(out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    record.write(out / "grading.json", content)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def timings(seconds: list[float], submissions: int) -> dict[str, Any]:
+    """What the file says of a grader.
+
+    Args:
+        seconds: of each round.
+        submissions: graded in each.
+
+    >>> timings([36.84, 31.66], 300)
+    {'seconds': 31.7, 'seconds each': 0.106, 'all rounds': [36.8, 31.7]}
+    """
+    return {
+        "seconds": round(min(seconds), 1),
+        "seconds each": round(min(seconds) / submissions, 3),
+        "all rounds": [round(each, 1) for each in seconds],
+    }

@@ -1,28 +1,26 @@
-"""Read one network with the counters that people use: ``python tools/counters.py results/counters.json``.
+"""What the counters that people use print for one network.
 
-Not part of the build: it needs torchinfo, ptflops, thop and fvcore, which requirements.txt does not name. The
-notation page prints the readings, and the chapter on MobileNetV1 explains them.
+The notation page prints the readings, and the chapter on MobileNetV1 explains them. torchinfo, ptflops,
+thop and fvcore are for this alone, so the library does not ask for them.
 """
 
-import json
-import platform
-import sys
-from datetime import date
-from importlib.metadata import version
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
-from fvcore.nn import FlopCountAnalysis
-from ptflops import get_model_complexity_info
-from thop import profile as thop_profile
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
-from torchinfo import summary
 
 from dsconv_lib import layers
-from dsconv_lib.models import mobilenet_v1_layers
+from dsconv_lib.errors import UserError
+from dsconv_lib.measure import record
+from dsconv_lib.networks import mobilenet_v1_layers
 
+WHAT = "operations that counters print for MobileNetV1, 1,000 classes, one image of 3x224x224"
+TOOLS = ("torchinfo", "ptflops", "thop", "fvcore")
 SHAPE = (3, 224, 224)
 
 
@@ -33,7 +31,7 @@ class Network(nn.Module):
         super().__init__()
         self.modules_used = modules
         specs = [layer.spec for layer in mobilenet_v1_layers()[:-1]]
-        self.convolutions = nn.ModuleList(layers.from_spec(spec) for spec in specs)
+        self.convolutions = nn.ModuleList(layers.of(spec) for spec in specs)
         channels = [spec.out_channels for spec in specs]
         if modules:
             self.norms = nn.ModuleList(nn.BatchNorm2d(n) for n in channels)
@@ -60,7 +58,15 @@ class Network(nn.Module):
 
 
 def readings(*, modules: bool) -> dict[str, int]:
-    """What each tool prints for one image; each reads a fresh network."""
+    """What each tool prints for one image; each reads a fresh network.
+
+    Args:
+        modules: whether normalisation and ReLU are modules.
+    """
+    from fvcore.nn import FlopCountAnalysis
+    from ptflops import get_model_complexity_info
+    from thop import profile as thop_profile
+    from torchinfo import summary
 
     def network() -> nn.Module:
         return Network(modules=modules).eval()
@@ -88,15 +94,20 @@ def readings(*, modules: bool) -> dict[str, int]:
     return {tool: int(count) for tool, count in found.items()}
 
 
-if __name__ == "__main__":
-    tools = ("torchinfo", "ptflops", "thop", "fvcore", "torch")
-    content = {
-        "what": "operations that counters print for MobileNetV1, 1,000 classes, one image of 3x224x224",
-        "command": "python tools/counters.py results/counters.json",
-        "date": date.today().isoformat(),
-        "machine": f"CPU, {platform.machine()}; the readings do not depend on it",
-        "versions": {tool: version(tool) for tool in tools},
-        "modules": readings(modules=True),
-        "functions": readings(modules=False),
-    }
-    Path(sys.argv[1]).write_text(json.dumps(content, indent=1) + "\n")
+def measure_counters(out: Path, *, commit: str | None = None) -> None:
+    """Read the network with each counter, and write counters.json.
+
+    Args:
+        out: the folder to write to.
+        commit: the commit, where git cannot tell.
+
+    Raises:
+        UserError: if a counter is not installed.
+    """
+    try:
+        versions = {tool: version(tool) for tool in TOOLS}
+    except PackageNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: pip install {' '.join(TOOLS)}") from error
+    found = {"modules": readings(modules=True), "functions": readings(modules=False)}
+    head = record.head(WHAT, commit=commit, versions=versions)
+    record.write(out / "counters.json", {**head, **found})

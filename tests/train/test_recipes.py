@@ -32,8 +32,6 @@ from dsconv_lib.train import (
         ("schedule", "linear"),
         ("flip", True),
         ("cutout", 1.5),
-        ("whitened", 1),
-        ("muon", -0.1),
         ("average", 1),
         ("seed", -1),
         ("seed", 2**63),

@@ -1,0 +1,180 @@
+"""One run of training, with everything that is read off it; what the measurements of training share."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from dsconv_lib import cost, throughput
+from dsconv_lib.data import ImageData, load_cifar10
+from dsconv_lib.measure.record import Measured, head
+from dsconv_lib.networks import mobilenet_v1_layers
+from dsconv_lib.throughput import WAYS
+from dsconv_lib.train import (
+    NETWORKS,
+    RECIPES,
+    Recipe,
+    TrainingError,
+    Way,
+    accuracy,
+    build,
+    fit,
+    pick_device,
+    prepare,
+)
+
+NAMES = {"separable": True, "twin": False}
+# What a laptop trains in some minutes. Two epochs of 2,000 images say that everything runs; they
+# say nothing about the networks.
+SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 100, "subset": 2000, "alpha": 0.25}
+FULL: dict[str, Any] = {"subset": None, "alpha": 1.0}
+
+
+class Setting(NamedTuple):
+    """Where and on what the runs of a file are made, and the folder that it is written to."""
+
+    place: torch.device
+    small: bool
+    data: Path | None
+    subset: int | None
+    alpha: float
+    recipe: Recipe
+    out: Path
+    commit: str | None
+
+    def images(self) -> ImageData:
+        """CIFAR-10, or its first training images with all test images."""
+        images = load_cifar10(self.data)
+        return images.subset(self.subset) if self.subset else images
+
+    def arguments(self, name: str) -> dict[str, Any]:
+        """The arguments of `MobileNetV1` that make one of the two networks, "separable" or "twin"."""
+        return NETWORKS["cifar10"] | {"alpha": self.alpha, "separable": NAMES[name]}
+
+    def ways(self, names: list[str] | None) -> dict[str, Way]:
+        """The plain way to run a step here, and those that are named, or all.
+
+        Raises:
+            TrainingError: if this device has no such way.
+        """
+        every = WAYS[self.place.type]
+        plain = next(iter(every))
+        if unknown := set(names or ()) - set(every):
+            raise TrainingError(
+                f"--way {', '.join(sorted(unknown))}: expected some of {', '.join(every)}"
+            )
+        return {name: each for name, each in every.items() if not names or name in (plain, *names)}
+
+    def file(self, name: str, what: str, images: ImageData, empty: dict[str, Any]) -> Measured:
+        """The file of these runs, as far as it is there: NAME-cpu.json or NAME-cuda.json."""
+        settings = asdict(self.recipe)
+        del settings["seed"]  # each run names its own
+        about = {
+            **head(what, device=self.place, commit=self.commit),
+            "small": self.small,
+            "remark": "a small version, which shows that everything runs, not what it is worth"
+            if self.small
+            else "the whole grid",
+            "data": images.name,
+            "training_images": len(images.train_labels),
+            "alpha": self.alpha,
+            "recipe": settings,
+        }
+        return Measured(self.out / f"{name}-{self.place.type}.json", about, empty)
+
+
+def setting(
+    data: Path | None,
+    device: str,
+    small: bool | None,
+    change: str,
+    out: Path,
+    commit: str | None = None,
+) -> Setting:
+    """Take the small version on a CPU and the whole one on a GPU, unless told otherwise.
+
+    Args:
+        data: the folder of CIFAR-10's files, as for `data.load_cifar10`.
+        device: "auto", "cpu" or "cuda".
+        small: whether to take the small version.
+        change: what to change in the recipe, as JSON.
+        out: the folder to write to.
+        commit: the commit, where git cannot tell.
+
+    >>> setting(None, "cpu", None, '{"epochs": 3}', Path("results")).recipe.epochs
+    3
+    """
+    place = pick_device(device)
+    if place.type == "cpu":
+        torch.set_num_threads(1)
+    in_small = place.type == "cpu" if small is None else small
+    own = dict(SMALL if in_small else FULL)
+    alpha, subset = own.pop("alpha"), own.pop("subset")
+    recipe = changed(replace(RECIPES["cifar10"], **own), change)
+    return Setting(place, in_small, data, subset, alpha, recipe, out, commit)
+
+
+def train_once(
+    chosen: Setting, images: ImageData, name: str, recipe: Recipe, way: Way
+) -> dict[str, Any]:
+    """Train one network once by a recipe, and read everything the chapter shows of it.
+
+    Args:
+        chosen: where, and how wide.
+        images: those of `chosen`.
+        name: of the network, "separable" or "twin".
+        recipe: how to train.
+        way: how to run a step.
+    """
+    device, on_gpu = chosen.place, chosen.place.type == "cuda"
+    shape = chosen.arguments(name)
+    network = mobilenet_v1_layers(resolution=32, **shape)
+    if on_gpu:
+        gc.collect()  # recordings of earlier runs hold memory
+        torch.cuda.reset_peak_memory_stats()
+    model = build(shape, recipe.seed)
+    records = fit(model, images, recipe, way=way)
+    tensors = prepare(images, device)
+    test = tensors.test_images, tensors.test_labels
+    return {
+        "network": name,
+        "seed": recipe.seed,
+        "accuracy": accuracy(model, *test),
+        "accuracy_with_mirror_images": accuracy(model, *test, flip=True),
+        "macs": cost.of(network).macs,
+        "trainable": sum(layer.trainable for layer in network),
+        "bytes_per_image_and_step": throughput.training_bytes(network, 2 if on_gpu else 4),
+        "training_seconds": sum(len(images.train_labels) / r.images_per_second for r in records),
+        "seconds": sum(r.seconds for r in records),
+        "images_per_second": records[-1].images_per_second,
+        "peak_memory_bytes": torch.cuda.max_memory_allocated() if on_gpu else None,
+        "test_accuracy_by_epoch": [r.test_accuracy for r in records],
+    }
+
+
+def changed(recipe: Recipe, text: str) -> Recipe:
+    """Change a recipe as `--change` asks: names and values, as JSON.
+
+    Raises:
+        TrainingError: if the text is no such JSON or a value makes no sense.
+
+    >>> changed(RECIPES["cifar10"], '{"cutout": 8}').cutout
+    8
+    """
+    names = [field.name for field in fields(Recipe)]
+    try:
+        changes = json.loads(text)
+        unknown = set(changes) - set(names)
+    except (json.JSONDecodeError, TypeError) as error:
+        raise TrainingError(
+            f'--change {text}: expected JSON such as {{"epochs": 30}} ({error})'
+        ) from error
+    if unknown or not isinstance(changes, Mapping):
+        raise TrainingError(f"--change {text}: expected an object with some of {', '.join(names)}")
+    return replace(recipe, **changes)
