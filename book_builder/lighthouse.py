@@ -8,25 +8,22 @@ import gzip
 import http.server
 import json
 import os
-import platform
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from book_builder import ROOT, chromium
-from dsconv_lib import machine
+from dsconv_lib.measure import record
 
 VERSION = "13.5.0"
 PAGES = [
@@ -132,23 +129,14 @@ def serving(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def known(pages: dict[str, Any], runs: int) -> dict[str, Any]:
-    """What the file says: where and how the pages were measured, and what came out."""
-    version = subprocess.check_output([chromium.program(), "--version"], text=True)
-    return {
-        "date": date.today().isoformat(),
-        "command": "make lighthouse",
-        "what": f"Lighthouse's simulated slow phone; medians of {runs} runs; text compressed",
-        "machine": machine.facts(torch.device("cpu"))["name"],
-        "cores": os.cpu_count(),
-        "versions": {
-            "lighthouse": VERSION,
-            "browser": version.split(" built")[0].strip(),
-            "Python": platform.python_version(),
-        },
-        "limits": LIMITS,
-        "pages": pages,
-    }
+def known(runs: int) -> dict[str, Any]:
+    """What the file says of where and how the pages were measured."""
+    browser = subprocess.check_output([chromium.program(), "--version"], text=True)
+    return record.head(
+        f"Lighthouse's simulated slow phone; medians of {runs} runs; text compressed",
+        command="make lighthouse",
+        versions={"lighthouse": VERSION, "browser": browser.split(" built")[0].strip()},
+    )
 
 
 def main(
@@ -167,7 +155,7 @@ def main(
             page: summary([measure(f"{address}/{page}.html") for _ in range(runs)])
             for page in pages or PAGES
         }
-    out.write_text(json.dumps(known(found, runs), indent=2) + "\n", encoding="utf-8")
+    record.write(out, known(runs) | {"limits": LIMITS, "pages": found})
     table = Table("page", *LIMITS, *TIMES.values(), "failed")
     below = []
     for page, said in found.items():
