@@ -1,6 +1,6 @@
 # Everything the book needs, from a fresh checkout: `make book` or `make test`.
-# GNU make; the only things taken from outside are Python 3.11-3.13, the packages in requirements.txt,
-# MathJax and (for the tests) axe-core and Debian's Chromium.
+# GNU make; the only things taken from outside are Python 3.11-3.14, the packages in requirements-book.txt and
+# requirements.txt, MathJax and (for the tests) axe-core and Debian's Chromium.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,7 +10,10 @@ SHELL := /bin/bash
 PYTHON ?=
 FORCE ?=
 VENV := .venv
-READY := $(VENV)/.ready
+# Two layers: what builds the site from what is stored, and all that runs and tests it. A stamp says that one is there.
+BOOK := $(VENV)/.book
+ALL := $(VENV)/.all
+ALONE := scripts/alone.sh
 BIN := $(VENV)/bin
 NPM := _build/npm/.fetched
 PDF := _build/pdf/depthwise-separable-convolution.pdf
@@ -21,18 +24,20 @@ NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercis
 export OMP_NUM_THREADS ?= 2
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help book test notebooks results site pdf card lighthouse lite repo lab lint format clean browser sandbox colab always
+.PHONY: help book test notebooks results site pdf card lighthouse lite repo lab lint format clean browser sandbox colab not-root always
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
 	@echo '  make ... PYTHON=python3.12   use this interpreter (run make clean first if .venv exists)'
 
-book: notebooks  ## execute the notebooks that changed, build the site, say which file to open
+book: $(BOOK)  ## build the site, after executing the notebooks that changed, and say which file to open
+	@$(BIN)/dsconv release
+	@$(BIN)/python -m book_builder.execute --check || $(MAKE) --no-print-directory notebooks
 	@$(MAKE) --no-print-directory site
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 # Never executes a notebook: a stale one must fail a test here, not be mended on the way.
-test: $(READY) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
+test: $(ALL) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
 	@rm -rf _build/html _build/singlehtml _build/pdf _build/.doctrees
 	@$(MAKE) --no-print-directory pdf
 	@# Two processes with one thread each; --dist loadfile keeps the site tests on one browser.
@@ -42,65 +47,71 @@ test: $(READY) browser sandbox colab lint  ## style, types, a fresh build of the
 	@# One after the other: a notebook that measures time should not share the machine.
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg $(NOTEBOOKS)
 
-notebooks: $(READY)  ## make the exercises' notebooks, execute those that changed (FORCE=1: all of them)
+notebooks: $(ALL)  ## make the exercises' notebooks, execute those that changed (FORCE=1: all of them)
 	@$(BIN)/dsconv release
-	@$(BIN)/python -m book_builder.execute $(if $(FORCE),--force)
+	@$(ALONE) $(BIN)/python -m book_builder.execute $(if $(FORCE),--force)
 
 # Sphinx remembers a page it has warned about and would stay silent, and succeed, the second time:
 # after a failure its memory is thrown away.
-site: $(READY) $(NPM)  ## build the site from what is stored in the notebooks
-	@$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+site: $(BOOK) $(NPM)  ## build the site from what is stored in the notebooks
+	@$(ALONE) $(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 
 lite: site  ## add exercises that run on the page, with JupyterLite: make lite PYODIDE=.../pyodide-314.0.6.tar.bz2
 	@scripts/lite.sh _build/html $(BIN)/python $(PYODIDE)
 
 # Apart from site, since printing takes minutes. A site built later has the PDF as long as nothing that it is printed from is newer.
-pdf: $(READY) $(NPM) browser  ## print the whole book into one PDF, and build the site with it
-	@$(BIN)/jupyter-book build . -W -n --keep-going --builder singlehtml || { rm -rf _build/.doctrees; exit 1; }
+pdf: $(BOOK) $(ALL) $(NPM) browser  ## print the whole book into one PDF, and build the site with it
+	@$(ALONE) $(BIN)/jupyter-book build . -W -n --keep-going --builder singlehtml || { rm -rf _build/.doctrees; exit 1; }
 	@$(BIN)/python -m book_builder.pdf _build/singlehtml/intro.html $(PDF)
 	@$(MAKE) --no-print-directory site
 
-card: $(READY) browser  ## draw the picture that goes with a link to the site
+card: $(ALL) browser  ## draw the picture that goes with a link to the site
 	@$(BIN)/python -m book_builder.social_card
 
-results: $(READY)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
+results: $(ALL)  ## measure what the training chapter shows (small on a CPU); CIFAR-10 from DSCONV_DATA
 	@$(BIN)/dsconv measure training
 	@$(BIN)/dsconv measure recipes
 	@$(BIN)/python -m book_builder.readme
 
-repo: $(READY)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME
+repo: $(ALL)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME
 	@$(BIN)/python -m book_builder.address $(URL)
 
 lighthouse: browser site  ## what Lighthouse says of the pages on a slow phone (measures time: not part of the tests)
 	@$(BIN)/python -m book_builder.lighthouse
 
-lab: $(READY)  ## open the chapters in JupyterLab
+lab: not-root $(ALL)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
 
-lint: $(READY)  ## style and types
+lint: $(ALL)  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: $(READY)  ## let ruff rewrite what it can
+format: $(ALL)  ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 clean:  ## back to a fresh checkout: removes .venv, _build and caches
-	rm -rf $(VENV) _build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) _build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last, so an interrupted installation is never taken for a finished one.
-$(READY): requirements.txt pyproject.toml
-	@scripts/venv.sh $(VENV) $(PYTHON)
+# A stamp is written last, so an interrupted installation is never taken for a finished one.
+$(BOOK): requirements-book.txt pyproject.toml
+	@$(ALONE) scripts/venv.sh book $(VENV) $(PYTHON)
+
+$(ALL): requirements.txt $(BOOK)
+	@$(ALONE) scripts/venv.sh all $(VENV) $(PYTHON)
 
 # A virtual environment holds absolute paths: in a folder that was copied or moved, make it again.
-ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
-$(READY): always
+ifneq ($(shell cat $(BOOK) 2>/dev/null),$(CURDIR))
+$(BOOK): always
 endif
 
+not-root:
+	@[ "$$(id -u)" -ne 0 ] || { echo "JupyterLab does not run as root: type make lab as an ordinary user, in a copy that is yours." >&2; exit 1; }
+
 # MathJax and axe-core, which are not committed: npm downloads them and checks their hashes. Its scripts look for node on the PATH.
-$(NPM): scripts/package.json scripts/package-lock.json | $(READY)
+$(NPM): scripts/package.json scripts/package-lock.json | $(BOOK)
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
@@ -111,5 +122,5 @@ browser:
 sandbox:
 	@scripts/sandbox.sh
 
-colab: $(READY)
+colab: $(ALL)
 	@scripts/colab.sh _build/colab $(BIN)/python $(TORCH)
