@@ -9,6 +9,7 @@ SHELL := /bin/bash
 
 PYTHON ?=
 FORCE ?=
+AFTER ?= _build/html
 VENV := .venv
 # Two layers: what builds the site from what is stored, and all that runs and tests it. A stamp says that one is there.
 BOOK := $(VENV)/.book
@@ -24,10 +25,10 @@ NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercis
 export OMP_NUM_THREADS ?= 2
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help book test notebooks results site pdf card lighthouse lite repo lab lint format clean browser sandbox colab not-root always
+.PHONY: help book test notebooks results site pdf card lighthouse lite repo publishable changed newest lab lint format clean browser sandbox colab not-root always
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
 	@echo '  make ... PYTHON=python3.12   use this interpreter (run make clean first if .venv exists)'
 
 book: $(BOOK)  ## build the site, after executing the notebooks that changed, and say which file to open
@@ -76,16 +77,30 @@ results: $(ALL)  ## measure what the training chapter shows (small on a CPU); CI
 repo: $(ALL)  ## point buttons, notebooks and badges at a repository: make repo URL=https://github.com/OWNER/NAME
 	@$(BIN)/python -m book_builder.address $(URL)
 
+# The shell reads the values, not make: a tag may hold what make or the shell would run.
+publishable: $(BOOK)  ## are these the address and the tag that everything names? make publishable URL=... TAG=v0.1.0
+	@$(BIN)/python -m book_builder.address "$${URL:?expected URL=https://github.com/OWNER/NAME}" --check "$${TAG:?expected TAG=v0.1.0}"
+
+changed: $(BOOK)  ## list the pages in which two built sites differ: make changed BEFORE=... [AFTER=_build/html]
+	@$(BIN)/python -m book_builder.changed_pages $(BEFORE) $(AFTER)
+
+# In a clone, so that requirements.txt and the environment stay as they are here. The course is written for Jupyter Book 1.
+newest:  ## run all tests with the newest releases of what requirements.txt pins
+	@clone=$$(mktemp -d)/course; git clone --quiet . "$$clone"; echo "Testing in $$clone"; \
+	sed -i -E 's/^(jupyter-book)==.*/\1<2/; s/^([a-z0-9-]+)==[^;]*/\1/' "$$clone"/requirements*.txt; \
+	$(MAKE) --no-print-directory -C "$$clone" test
+
 lighthouse: browser site  ## what Lighthouse says of the pages on a slow phone (measures time: not part of the tests)
 	@$(BIN)/python -m book_builder.lighthouse
 
 lab: not-root $(ALL)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters
 
-lint: $(ALL)  ## style and types
+lint: $(ALL)  ## style, types, and what is unsafe in a workflow
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/zizmor --offline --quiet --strict-collection .github
 
 format: $(ALL)  ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .

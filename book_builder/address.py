@@ -2,7 +2,8 @@
 
 ``_config.yml`` holds the address, and ``dsconv_lib.__version__`` the version whose tag is opened and installed.
 This writes both into everything that repeats them: the buttons of the site, the cell that opens
-each chapter, the README, the citation. Without URL it keeps the address.
+each chapter, the README, the citation. Without URL it keeps the address. With ``--check TAG`` it writes
+nothing, and fails unless the tree names that address and that tag.
 """
 
 import re
@@ -151,18 +152,25 @@ def put_bootstrap(notebook: NotebookNode, source: str) -> None:
 
 def main(
     url: Annotated[str, typer.Argument(help="https://github.com/OWNER/NAME")] = "",
+    check: Annotated[str, typer.Option(metavar="TAG", help="Compare with this tag alone.")] = "",
     root: Annotated[Path, typer.Option(help="The folder that holds _config.yml.")] = ROOT,
 ) -> None:
     """Point every button, every chapter's first cell and the README at a repository."""
     kept = configured(root)
     repository = Repository(address(url) if url else kept.url, kept.tag)
-    changed = 0
-    for path, text in written(root, repository).items():
-        if path.read_text(encoding="utf-8") != text:
-            execute.write_whole(path, text)
-            changed += 1
+    texts = written(root, repository).items()
+    changed = {path: text for path, text in texts if path.read_text(encoding="utf-8") != text}
+    if check and check != repository.tag:
+        sys.exit(f"The tag {check} is not that of the version in dsconv_lib: {repository.tag}.")
+    if check and changed:
+        sys.exit(
+            f"{len(changed)} files name another address or version: "
+            f"type make repo URL={repository.url}, commit, and tag again."
+        )
+    for path, text in changed.items():
+        execute.write_whole(path, text)
     where = repository.url or "no address: make repo URL=https://github.com/OWNER/NAME gives one"
-    print(f"{repository.tag}, {where}; {changed} files changed")
+    print(f"{repository.tag}, {where}; {len(changed)} files changed")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def copy_of_the_course(folder):
     return folder
 
 
-def point(folder, url):
-    """Run what `make repo` runs."""
-    command = [sys.executable, "-m", "book_builder.address", url]
+def point(folder, url, *options):
+    """Run what `make repo` runs, and with ``--check TAG`` what `make publishable` runs."""
+    command = [sys.executable, "-m", "book_builder.address", url, *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)

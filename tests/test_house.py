@@ -14,8 +14,8 @@ PICTURE = re.search(
 )
 assert PICTURE
 ROOMS = re.findall(r"^  (\w+) ", PICTURE[1], re.MULTILINE)
-# Every other module may use these: the error that users can put right, and the package's own names.
-SHARED = {"errors", "__init__", "__main__"}
+# Every other module may use these: the error that users can put right, a file written whole, the package's own names.
+SHARED = {"errors", "files", "__init__", "__main__"}
 
 
 def room(path: Path) -> str:

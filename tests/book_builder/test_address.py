@@ -109,3 +109,16 @@ def test_a_refusal_changes_nothing(tmp_path):
     assert before == {
         p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"
     }
+
+
+def test_only_the_address_and_the_tag_that_everything_names_are_publishable(tmp_path):
+    folder = copy_of_the_course(tmp_path / "course")
+    assert point(folder, URL).returncode == 0
+    assert point(folder, URL, "--check", TAG).returncode == 0
+    other = point(folder, "https://github.com/another/name", "--check", TAG)
+    assert other.returncode == 1
+    assert "make repo URL=https://github.com/another/name, commit, and tag again" in other.stderr
+    assert f"v0.0.1 is not that of the version in dsconv_lib: {TAG}" in (
+        point(folder, URL, "--check", "v0.0.1").stderr
+    )
+    assert "; 0 files changed" in point(folder, URL).stdout
