@@ -54,6 +54,8 @@ fi
 if ! fresh book requirements-book.txt; then
     echo "Installing what the site is built with: Jupyter Book, NumPy and Node, about 110 packages, 180 MB to load, 600 MB on disk"
     pip -r requirements-book.txt
+    # nbformat's checks would compile grammars of addresses for three seconds in each process, and nothing here has an address to check.
+    echo 'import sys; sys.modules.setdefault("rfc3987_syntax", None)' >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/no_grammars.pth"
     # The library as it lies here; what builds it is installed, so that nothing is asked of the network.
     pip --no-deps --no-build-isolation -e .
     echo "$PWD" >"$venv/.book"

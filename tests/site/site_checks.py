@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -47,7 +48,9 @@ LOADING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "
 IN_CSS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
 
 
+@cache
 def parse(file: Path) -> BeautifulSoup:
+    """The page's elements; a test writes no page twice."""
     return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
 
 

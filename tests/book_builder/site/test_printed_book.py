@@ -4,6 +4,7 @@ import os
 import re
 from types import SimpleNamespace
 
+import pypdfium2
 import pytest
 from pypdf import PdfReader
 
@@ -29,7 +30,9 @@ def book():
 @pytest.fixture(scope="module")
 def pages(book):
     """The text of each page, with the letters that a font draws as one apart again."""
-    return [p.extract_text().replace("ﬁ", "fi").replace("ﬂ", "fl") for p in book.pages]
+    with pypdfium2.PdfDocument(SITE / NAME) as file:  # which reads text a hundred times as fast
+        texts = [page.get_textpage().get_text_bounded() for page in file]
+    return [text.replace("ﬁ", "fi").replace("ﬂ", "fl").replace("\r\n", "\n") for text in texts]
 
 
 def outline(entries, depth=0):
@@ -87,7 +90,7 @@ def test_the_contents_lead_to_the_pages_they_name(book, pages):
     assert len(lines) > 100
     text = "\n".join(pages[1:10])
     for title in TITLES.values():
-        printed = re.search(rf"{re.escape(title)}\s+(\d+)$", text, re.MULTILINE)
+        printed = re.search(rf"^{re.escape(title)}\s+(\d+)\s", text, re.MULTILINE)
         assert printed, f"{title} is not in the contents"
         assert words(title) in words(pages[int(printed[1]) - 1])
 
