@@ -17,6 +17,7 @@ import typer
 from nbformat import NotebookNode
 
 from book_builder import ROOT, execute
+from dsconv_lib.files import replace_file
 
 ADDRESS = re.compile(r"https://github\.com/([A-Za-z0-9-]+)/([A-Za-z0-9._-]+?)(?:\.git)?/?")
 BADGES = re.compile(r"(?<=<!-- badges -->\n).*?(?=<!-- end of badges -->)", re.DOTALL)
@@ -168,7 +169,7 @@ def main(
             f"type make repo URL={repository.url}, commit, and tag again."
         )
     for path, text in changed.items():
-        execute.write_whole(path, text)
+        replace_file(path, text.encode())
     where = repository.url or "no address: make repo URL=https://github.com/OWNER/NAME gives one"
     print(f"{repository.tag}, {where}; {len(changed)} files changed")
 

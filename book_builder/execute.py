@@ -1,10 +1,9 @@
 """Execute and normalise the book's notebooks: ``python -m book_builder.execute [PATHS...]``.
 
-This is the only thing that runs a notebook and stores what came out. A notebook runs again when
-its code changed, or a library module or data file that it stands on; then its outputs are written
-in one normal form, so that a second run changes no byte (cells tagged ``nbval-ignore-output``,
-which show times, apart). ``executed.json`` beside the notebooks records what each was run from, and
-when.
+This is the only thing that runs a notebook and stores what came out. A notebook runs again when its code changed, or
+a library module or data file that it stands on; then its outputs are written in one normal form, so that a second run
+changes no byte (cells tagged ``nbval-ignore-output``, which show times, apart). ``executed.json`` beside the
+notebooks records what each was run from, and when.
 """
 
 import ast
@@ -32,6 +31,7 @@ from nbformat import NotebookNode
 from rich.console import Console
 
 from book_builder import ROOT
+from dsconv_lib.files import replace_file
 
 PACKAGE = "dsconv_lib"
 RECORD = "executed.json"
@@ -71,8 +71,7 @@ def named_files(code: str) -> set[str]:
 def files_behind(notebook: NotebookNode, root: Path) -> list[Path]:
     """Every library module that the notebook imports, directly or not, and every data file named.
 
-    A data file is one under ``results/``, or one beside the library's modules (a script, a style
-    sheet).
+    A data file is one under ``results/``, or one beside the library's modules (a script, a style sheet).
 
     Raises:
         ImportError: if a name is taken from the package that is no module of it.
@@ -186,8 +185,7 @@ def normal_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
 def normalise(notebook: NotebookNode, seconds: float | None = None) -> str:
     """Bring the notebook into its stored form and return the text of the file.
 
-    With ``seconds``, the measured running time, the line at the top that begins ``**Time:**`` is
-    written anew.
+    With ``seconds``, the measured running time, the line at the top that begins ``**Time:**`` is written anew.
     """
     notebook.metadata = nbformat.from_dict(
         {
@@ -236,15 +234,6 @@ def read(path: Path) -> NotebookNode:
     return notebook
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write ``text`` so that an interruption leaves the old file or the new, never half of one."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(text, encoding="utf-8", newline="\n")
-    scratch.replace(path)
-
-
 def read_record(folder: Path) -> dict[str, dict[str, Any]]:
     """What ``executed.json`` in this folder says about each notebook."""
     file = folder / RECORD
@@ -256,7 +245,7 @@ def write_record(folder: Path, name: str, entry: dict[str, Any]) -> None:
     """Set one notebook's entry and drop those whose notebook is gone."""
     entries = {**read_record(folder), name: entry}
     entries = {k: entries[k] for k in sorted(entries) if (folder / k).exists()}
-    write_whole(folder / RECORD, json.dumps(entries, indent=1) + "\n")
+    replace_file(folder / RECORD, (json.dumps(entries, indent=1) + "\n").encode())
 
 
 def all_notebooks(root: Path) -> list[Path]:
@@ -296,7 +285,7 @@ def update(path: Path, root: Path, *, force: bool) -> str:
         day = date.today().isoformat()
         entry = {"sources": sources, "seconds": round(seconds, 1), "day": day}
     text = normalise(notebook, entry["seconds"])
-    write_whole(path, text)
+    replace_file(path, text.encode())
     write_record(path.parent, path.name, {**entry, "minutes_to_read": minutes_to_read(notebook)})
     return f"executed in {entry['seconds']} s" if stale else "normalised"
 

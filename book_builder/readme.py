@@ -12,8 +12,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from book_builder import ROOT
-from book_builder.execute import write_whole
 from dsconv_lib.figures import draw_runs, use_style
+from dsconv_lib.files import replace_file
 
 MEASURED = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end of measured -->)", re.DOTALL)
 PICTURE = "assets/training.png"
@@ -65,7 +65,7 @@ def main(root: Path = ROOT) -> None:
     """Rewrite the README's part between the marks, and draw its picture."""
     readme = root / "README.md"
     text = MEASURED.sub(lambda _: measured(root / "results"), readme.read_text(encoding="utf-8"))
-    write_whole(readme, text)
+    replace_file(readme, text.encode())
     file = root / "results/cifar10-cuda.json"
     if file.exists():
         found = json.loads(file.read_text(encoding="utf-8"))
