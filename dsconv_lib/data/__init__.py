@@ -8,12 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dsconv_lib.data.cifar10 import (
-    CACHE_VARIABLE,
-    CIFAR10_CLASSES,
-    FOLDER_VARIABLE,
-    load_cifar10,
-)
+from dsconv_lib.data.cifar10 import CACHE_VARIABLE, CIFAR10_CLASSES, FOLDER_VARIABLE, load_cifar10
 from dsconv_lib.data.digits import DIGITS_SPLIT_SEED, DIGITS_TEST_IMAGES, load_digits
 from dsconv_lib.data.errors import DataError
 from dsconv_lib.data.images import ImageData

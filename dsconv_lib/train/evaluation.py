@@ -11,12 +11,7 @@ from dsconv_lib.train.step import precision
 
 
 def evaluate(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    batch_size: int = 1000,
-    flip: bool = False,
+    model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = 1000, flip: bool = False
 ) -> tuple[float, float]:
     """Mean cross-entropy (natural logarithm, labels as they are) and accuracy (a fraction).
 

@@ -49,12 +49,7 @@ def prepare(data: ImageData, device: str | torch.device = "cpu") -> Tensors:
 
 
 def augment(
-    images: Tensor,
-    shift: int,
-    flip: bool | Tensor,
-    generator: torch.Generator,
-    *,
-    cutout: int = 0,
+    images: Tensor, shift: int, flip: bool | Tensor, generator: torch.Generator, *, cutout: int = 0
 ) -> Tensor:
     """Move each image by up to `shift` pixels each way, mirror some of them, hide a part of each.
 

@@ -84,12 +84,6 @@ RECIPES = {
 
 # The arguments of MobileNetV1 for each data set: digits are few and small.
 NETWORKS: dict[str, dict[str, Any]] = {
-    "digits": {
-        "alpha": 0.5,
-        "num_classes": 10,
-        "in_channels": 1,
-        "stem": "small",
-        "shallow": True,
-    },
+    "digits": {"alpha": 0.5, "num_classes": 10, "in_channels": 1, "stem": "small", "shallow": True},
     "cifar10": {"alpha": 1.0, "num_classes": 10, "in_channels": 3, "stem": "small"},
 }
