@@ -14,14 +14,11 @@ if TYPE_CHECKING:
 
 
 def facts(device: torch.device | None = None) -> dict[str, Any]:
-    """Return what a file of results says of the machine, and of what ran on it.
-
-    Args:
-        device: where the reading was taken; the CPU if it is left out.
+    """Return what a file of results says of the machine, or of the GPU where the reading was taken.
 
     Returns:
-        Of a CPU the name and the number of cores, with torch its threads; of a GPU the name, its
-        driver and CUDA. The versions of Python and, where this process has loaded it, of torch.
+        Of a CPU the name and the number of cores, with torch its threads; of a GPU the name, its driver and CUDA. The
+        versions of Python and, where this process has loaded it, of torch.
 
     >>> sorted({"name", "cores", "Python"} & facts().keys())
     ['Python', 'cores', 'name']
