@@ -27,8 +27,10 @@ def facts(device: torch.device | None = None) -> dict[str, Any]:
     versions = {"torch": torch.__version__} if torch else {}
     versions["Python"] = platform.python_version()
     if torch and device is not None and device.type == "cuda":
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.check_output(query, text=True).split()[0]
         name, cuda = torch.cuda.get_device_name(device), torch.version.cuda
-        return {"name": name, "driver": _driver(), **versions, "CUDA": cuda}
+        return {"name": name, "driver": driver, **versions, "CUDA": cuda}
     threads = {"threads": torch.get_num_threads()} if torch else {}
     return {"name": _cpu_model(), "cores": os.cpu_count(), **threads, **versions}
 
@@ -45,11 +47,6 @@ def describe(device: torch.device | None = None) -> str:
         if count := known.pop(name, None):
             parts.append(f"{count} {name[:-1] if count == 1 else name}")
     return ", ".join(parts + [f"{name} {value}" for name, value in known.items()])
-
-
-def _driver() -> str:
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    return subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]
 
 
 def _cpu_model() -> str:

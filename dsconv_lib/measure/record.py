@@ -97,10 +97,7 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
 class Measured:
     """A file that is written again after each measurement, and gone on with if it is there.
 
-    Args:
-        path: the file.
-        about: its head, and the settings of all measurements in it.
-        empty: the measurements, before there are any.
+    `about` is its head, and the settings of all measurements in it; `empty` those, before there are any.
 
     Raises:
         RecordError: if the file that is there has another commit, machine or setting.

@@ -33,11 +33,8 @@ def measure_training(
 ) -> None:
     """Measure, and write cifar10-cpu.json or cifar10-cuda.json; what it holds is not repeated.
 
-    Args:
-        chosen: where and on what.
-        seeds: runs of each network; 5 if it is left out, and 2 of the small version.
-        ways: how to run a step beside the plain way, by name; all if it is left out.
-        step_only: stop after the steps.
+    Each network is run with `seeds` seeds, 5 or in the small version 2; `ways` names how to run a step beside the plain
+    way, all if it is left out; `step_only` stops after the steps.
 
     Raises:
         TrainingError: if this device has no such way, or a way does not learn as the plain one.
@@ -93,10 +90,9 @@ def _train(
                 run = train_once(chosen, images, name, replace(chosen.recipe, seed=seed), way)
                 runs.append(run | {"way": fastest[name]})
                 file.write()
-                print(
-                    f"{name:9} seed {seed}  {run['accuracy']:.2%}, with mirror images "
-                    f"{run['accuracy_with_mirror_images']:.2%}  {run['training_seconds']:.1f} s"
-                )
+                mirrored, taken = run["accuracy_with_mirror_images"], run["training_seconds"]
+                reached = f"{run['accuracy']:.2%}, with mirror images {mirrored:.2%}"
+                print(f"{name:9} seed {seed}  {reached}  {taken:.1f} s")
 
 
 def kill_and_resume(chosen: Setting, images: ImageData, way: Way) -> dict[str, object]:

@@ -83,9 +83,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         return Checkpoint(model, Recipe(**content["recipe"]), **kept)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
+        other = "it was made by another version of this library, or changed"
         raise CheckpointError(
-            f"{path} does not fit the model it names ({reason}): "
-            f"it was made by another version of this library, or changed"
+            f"{path} does not fit the model it names ({reason}): {other}"
         ) from error
 
 
@@ -108,9 +108,7 @@ def read(path: Path) -> dict[str, Any]:
 class RunFolder:
     """A run's checkpoint, metrics and, if asked for, curves; of several processes the first one writes them.
 
-    Args:
-        folder: made if it is not there.
-        settings: what must be the same for a run to be the same; kept in the checkpoint.
+    `settings` must be the same for a run to be the same; the checkpoint keeps them.
 
     Raises:
         TrainingError: if the folder cannot be written to: after an epoch it is late to say so.
@@ -163,12 +161,7 @@ class RunFolder:
             self.board = Board(self.folder, earlier)
 
     def write(self, records: list[EpochRecord], state: Mapping[str, Any]) -> None:
-        """Replace the files by those after one more epoch.
-
-        Args:
-            records: of all epochs.
-            state: what the run needs to go on, `weights` among it.
-        """
+        """Replace the files by those after one more epoch, of all records and of what the run needs to go on."""
         if processes.rank() > 0:
             return
         last, rows = records[-1], [astuple(record) for record in records]

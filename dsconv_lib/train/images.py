@@ -35,8 +35,8 @@ def prepare(data: ImageData, device: str | torch.device = "cpu") -> Tensors:
     'mean 0.000, standard deviation 1.000'
     """
     wanted = torch.get_default_dtype()
-    train = torch.from_numpy(data.train_images).to(device).to(wanted).div_(255)
-    test = torch.from_numpy(data.test_images).to(device).to(wanted).div_(255)
+    both = (torch.from_numpy(images).to(device) for images in (data.train_images, data.test_images))
+    train, test = (images.to(wanted).div_(255) for images in both)
     mean = train.mean(dim=(0, 2, 3))
     # Images of one colour have no spread to divide by.
     std = train.std(dim=(0, 2, 3)).clamp_min(1 / 255)

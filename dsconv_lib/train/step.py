@@ -104,8 +104,7 @@ def compiled(network: nn.Module, *, backend: str = "inductor") -> Callable[[Tens
     # Here, as this part of torch takes a second to import.
     from torch._dynamo.exc import TorchDynamoException
 
-    # One program for each size of batch, and no part left uncompiled unnoticed: but processes have to
-    # talk to each other in between.
+    # A program for each size of batch, and no part uncompiled unnoticed: but processes have to talk in between.
     alone = not isinstance(network, nn.parallel.DistributedDataParallel)
     fast = torch.compile(network, backend=backend, dynamic=False, fullgraph=alone)
 
