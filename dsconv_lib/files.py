@@ -13,11 +13,7 @@ class FileError(UserError, OSError):
 
 
 def replace_file(path: str | Path, content: bytes) -> None:
-    """Write a file beside `path` and rename it: that happens whole or not at all.
-
-    Args:
-        path: the file, in a folder that is there.
-        content: all of it.
+    """Write a file beside `path`, in a folder that is there, and rename it: that happens whole or not at all.
 
     Raises:
         FileError: if it cannot be written; what was there stays.
@@ -37,6 +33,5 @@ def replace_file(path: str | Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
-        raise FileError(
-            f"{path} cannot be written: {error.strerror}; what was there stays"
-        ) from error
+        why = f"{path} cannot be written: {error.strerror}; what was there stays"
+        raise FileError(why) from error

@@ -14,14 +14,11 @@ if TYPE_CHECKING:
 
 
 def facts(device: torch.device | None = None) -> dict[str, Any]:
-    """Return what a file of results says of the machine, and of what ran on it.
-
-    Args:
-        device: where the reading was taken; the CPU if it is left out.
+    """Return what a file of results says of the machine, or of the GPU where the reading was taken.
 
     Returns:
-        Of a CPU the name and the number of cores, with torch its threads; of a GPU the name, its
-        driver and CUDA. The versions of Python and, where this process has loaded it, of torch.
+        Of a CPU the name and the number of cores, with torch its threads; of a GPU the name, its driver and CUDA. The
+        versions of Python and, where this process has loaded it, of torch.
 
     >>> sorted({"name", "cores", "Python"} & facts().keys())
     ['Python', 'cores', 'name']
@@ -30,8 +27,10 @@ def facts(device: torch.device | None = None) -> dict[str, Any]:
     versions = {"torch": torch.__version__} if torch else {}
     versions["Python"] = platform.python_version()
     if torch and device is not None and device.type == "cuda":
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.check_output(query, text=True).split()[0]
         name, cuda = torch.cuda.get_device_name(device), torch.version.cuda
-        return {"name": name, "driver": _driver(), **versions, "CUDA": cuda}
+        return {"name": name, "driver": driver, **versions, "CUDA": cuda}
     threads = {"threads": torch.get_num_threads()} if torch else {}
     return {"name": _cpu_model(), "cores": os.cpu_count(), **threads, **versions}
 
@@ -48,11 +47,6 @@ def describe(device: torch.device | None = None) -> str:
         if count := known.pop(name, None):
             parts.append(f"{count} {name[:-1] if count == 1 else name}")
     return ", ".join(parts + [f"{name} {value}" for name, value in known.items()])
-
-
-def _driver() -> str:
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    return subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]
 
 
 def _cpu_model() -> str:

@@ -15,10 +15,8 @@ from torch import Tensor, nn
 from dsconv_lib import cost
 from dsconv_lib.networks import Layer
 from dsconv_lib.timing import medians
-from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.train import Recipe, TrainingError, pick_device
 from dsconv_lib.train.optimiser import make_optimiser
-from dsconv_lib.train.processes import pick_device
-from dsconv_lib.train.recipes import Recipe
 from dsconv_lib.train.step import Recorded, Step, Way, make_step, on_kernels, timed_algorithms
 
 COPIED = {"cpu": 1 << 27, "cuda": 1 << 30}  # bytes: far more than any cache holds
@@ -27,8 +25,6 @@ LEARNING_RATE = 0.01
 CHECKED = Recorded.UNRECORDED + 9  # the last ones are replayed where steps are recorded
 CLOSE = 0.02  # relative: rounding to bfloat16 moves a loss by less
 FALL = 0.05  # relative: less would not show that the weights move
-
-
 WAYS: dict[str, dict[str, Way]] = {
     "cpu": {"eager": Way("cpu")},
     "cuda": {
@@ -45,10 +41,9 @@ WAYS: dict[str, dict[str, Way]] = {
 class Throughput:
     """What was timed, in turns within one process.
 
-    `images_per_second` of a training step, by how it is run, and the losses of its first steps, on
-    one batch again and again; `floor`, the images per second at
-    which the memory alone would be busy all the time; `bandwidth` of a copy in bytes per second,
-    those read and those written.
+    `images_per_second` of a training step, by how it is run, and the losses of its first steps, on one batch again and
+    again; `floor`, the images per second at which the memory alone would be busy all the time; `bandwidth` of a copy in
+    bytes per second, those read and those written.
     """
 
     images_per_second: dict[str, float]
@@ -60,28 +55,20 @@ class Throughput:
 def training_bytes(network: Iterable[Layer], element: int = 2) -> int:
     """Bytes that one image's way through a network moves in training.
 
-    A convolution with input I and output O, and the batch normalisation and ReLU after it, make
-    these passes, if neighbours that work element by element share one:
+    A convolution with input I and output O, and the batch normalisation and ReLU after it, make these passes, if
+    neighbours that work element by element share one:
 
-    - forward: the convolution reads I and writes O; the statistics read O; normalisation and ReLU
-      read O and write as much;
-    - backward: the sums of normalisation read its gradient and O; its own gradient reads both and
-      writes as much; the convolution's two gradients each read that, one reads I, one writes as
-      much.
+    - forward: the convolution reads I and writes O; the statistics read O; normalisation and ReLU read O and write as
+      much;
+    - backward: the sums of normalisation read its gradient and O; its own gradient reads both and writes as much; the
+      convolution's two gradients each read that, one reads I, one writes as much.
 
-    That is 3 I + 11 O elements. Weights, which a batch shares, and the classifier are left out.
+    That is 3 I + 11 O elements, of `element` bytes each, 2 for bfloat16. Weights, which a batch shares, and the
+    classifier are left out.
 
-    Args:
-        network: the layers.
-        element: bytes of one number, 2 for bfloat16.
-
-    >>> from dsconv_lib.models import mobilenet_v1_layers
-    >>> small = {"resolution": 32, "num_classes": 10, "stem": "small"}
-    >>> ours, twin = (
-    ...     training_bytes(mobilenet_v1_layers(separable=each, **small)) for each in (True, False)
-    ... )
-    >>> f"{ours / twin:.2f} times as many"
-    '1.62 times as many'
+    >>> from dsconv_lib.networks import mobilenet_v1_layers
+    >>> f"{training_bytes(mobilenet_v1_layers(resolution=32, stem='small')):,}"
+    '11,520,000'
     """
     convolutions = [cost.of(layer) for layer in network if layer.kind != "linear"]
     return sum(element * (3 * each.reads + 11 * each.writes) for each in convolutions)
@@ -101,26 +88,18 @@ def measure(
         model: trained from copies; it stays as it is.
         network: its layers, for the floor.
         recipe: how to train; its batch size is that of the step.
-        ways: how to run the step, by name, the plain way first; `WAYS` has those of each device.
-            On a GPU numbers are bfloat16, on a CPU float32.
+        ways: how to run the step, by name, the plain way first; `WAYS` has those of each device. On a GPU numbers are
+            bfloat16, on a CPU float32.
         repeats: timed rounds.
 
     Raises:
-        TrainingError: if a way to run the step learns otherwise than the plain one: its speed would
-            be that of something else.
+        TrainingError: if a way learns otherwise than the plain one: its speed would be that of something else.
 
-    >>> from dataclasses import replace
-    >>> from dsconv_lib.models import mobilenet_v1_layers
+    >>> from dsconv_lib.networks import mobilenet_v1_layers
     >>> from dsconv_lib.train import NETWORKS, RECIPES, build
-    >>> arguments = NETWORKS["digits"] | {"alpha": 0.25}
-    >>> timed = measure(
-    ...     build(arguments),
-    ...     mobilenet_v1_layers(resolution=16, **arguments),
-    ...     replace(RECIPES["digits"], batch_size=16),
-    ...     WAYS["cpu"],
-    ...     repeats=1,
-    ... )
-    >>> timed.images_per_second["eager"] > 0
+    >>> arguments, recipe = NETWORKS["digits"], RECIPES["digits"]
+    >>> network = mobilenet_v1_layers(resolution=16, **arguments)
+    >>> measure(build(arguments), network, recipe, WAYS["cpu"], repeats=1).images_per_second["eager"] > 0
     True
     """
     device = pick_device(next(iter(ways.values())).device)
@@ -138,9 +117,10 @@ def measure(
     target = torch.empty_like(source)
     with ExitStack() as swaps, timed_algorithms():
         steps = {name: ready(way) for name, way in ways.items()}
-        losses = {name: first_losses(step, images, labels) for name, step in steps.items()}
-        check_alike(losses)
         calls = {name: partial(step, images, labels) for name, step in steps.items()}
+        # Of each way a few steps on the one batch, and the loss before each.
+        losses = {name: [call()[0].item() for _ in range(CHECKED)] for name, call in calls.items()}
+        check_alike(losses)
         seconds = medians({**calls, "copy": lambda: target.copy_(source)}, repeats=repeats)
     bandwidth = 2 * size / seconds.pop("copy")
     return Throughput(
@@ -162,16 +142,11 @@ def _batch(network: list[Layer], size: int, device: torch.device) -> tuple[Tenso
     return images.contiguous(memory_format=torch.channels_last), labels
 
 
-def first_losses(step: Step, images: Tensor, labels: Tensor) -> list[float]:
-    """Take a few steps on one batch, and return the loss before each."""
-    return [step(images, labels)[0].item() for _ in range(CHECKED)]
-
-
 def check_alike(losses: dict[str, list[float]]) -> None:
     """Raise TrainingError unless all ways to run a step learn, and learn like the first one.
 
-    The first loss comes from the same weights, the second shows the first gradient: these agree but
-    for rounding. Later ones part, as small differences grow; so of the last one only the fall counts.
+    The first loss comes from the same weights, the second shows the first gradient: these agree but for rounding. Later
+    ones part, as small differences grow; so of the last one only the fall counts.
     """
     plain, expected = next(iter(losses.items()))
     fall = expected[0] - expected[-1]

@@ -20,12 +20,11 @@ def medians(
     Args:
         candidates: what to call, by name: a string, or a tuple such as (layer, size).
         repeats: timed rounds; each round calls every candidate once.
-        warmup: rounds before them that do not count, in which caches fill and algorithms are
-            chosen.
+        warmup: rounds before them that do not count, in which caches fill and algorithms are chosen.
 
     Returns:
-        Median seconds of one call, by name. Where CUDA is in use the clock waits for the GPU before
-        each reading: a call only queues its work.
+        Median seconds of one call, by name. Where CUDA is in use the clock waits for the GPU before each reading: a
+        call only queues its work.
 
     Raises:
         ValueError: if there is no candidate, `repeats` is below 1 or `warmup` below 0.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
@@ -14,6 +15,8 @@ from dsconv_lib.errors import UserError
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes a GPU if there is one.")
 ]
+DATA = "CIFAR-10's train.parquet and test.parquet (or DSCONV_DATA); else a download."
+Data = Annotated[Path | None, typer.Option(metavar="FOLDER", help=DATA)]
 
 
 def open_console(*, quiet: bool = False) -> Console:

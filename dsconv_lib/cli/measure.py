@@ -5,53 +5,43 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, Typer
 
-from dsconv_lib.cli.console import Device, one_line_errors
+from dsconv_lib.cli.console import Data, Device, one_line_errors
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER", help="CIFAR-10's train.parquet and test.parquet (or DSCONV_DATA)."
-    ),
-]
-Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write.")]
-Small = Annotated[
-    bool | None, typer.Option(help="The small version (on a CPU, unless told otherwise).")
-]
-Change = Annotated[str, typer.Option(help='Changes to the recipe, as JSON: {"epochs": 30}.')]
-Commit = Annotated[str | None, typer.Option(help="The commit, where git cannot tell.")]
+Out = Annotated[Path, Option(metavar="FOLDER", help="Where to write.")]
+Small = Annotated[bool | None, Option(help="The small version (on a CPU, unless told otherwise).")]
+Change = Annotated[str, Option(help='Changes to the recipe, as JSON: {"epochs": 30}.')]
+Commit = Annotated[str | None, Option(help="The commit, where git cannot tell.")]
 RESULTS = Path("results")
 
-measure_app = typer.Typer(
+measure_app = Typer(
     help="Measure what the book shows, into results/. After an interruption, start again.",
     no_args_is_help=True,
 )
 
 
-# Each parameter of these functions is an option of the command line.
+# Each parameter of these functions is an option of the command line; each imports its own measurement alone.
 @measure_app.command("training")
 def training_command(
     data: Data = None,
     out: Out = RESULTS,
     device: Device = "auto",
     small: Small = None,
-    seeds: Annotated[int | None, typer.Option(min=2, help="Runs of each network.")] = None,
+    seeds: Annotated[int | None, Option(min=2, help="Runs of each network.")] = None,
     change: Change = "{}",
     way: Annotated[
-        list[str] | None,
-        typer.Option(help="Time a step in this way beside the plain one (all of them)."),
+        list[str] | None, Option(help="Time a step in this way beside the plain one (all of them).")
     ] = None,
-    step_only: Annotated[bool, typer.Option("--step-only", help="Stop after the steps.")] = False,
+    step_only: Annotated[bool, Option("--step-only", help="Stop after the steps.")] = False,
     commit: Commit = None,
 ) -> None:
     """Train a MobileNet and its twin on CIFAR-10: speed of a step, accuracy, a killed run resumed."""
     with one_line_errors():
-        from dsconv_lib.measure.runs import setting
-        from dsconv_lib.measure.training import measure_training
+        from dsconv_lib.measure import runs, training
 
-        chosen = setting(data, device, small, change, out, commit)
-        measure_training(chosen, seeds=seeds, ways=way, step_only=step_only)
+        chosen = runs.setting(data, device, small, change, out, commit)
+        training.measure_training(chosen, seeds=seeds, ways=way, step_only=step_only)
 
 
 @measure_app.command("recipes")
@@ -60,19 +50,18 @@ def recipes_command(
     out: Out = RESULTS,
     device: Device = "auto",
     small: Small = None,
-    seeds: Annotated[int, typer.Option(min=2, help="Runs of each recipe.")] = 2,
+    seeds: Annotated[int, Option(min=2, help="Runs of each recipe.")] = 2,
     change: Change = "{}",
-    first: Annotated[int | None, typer.Option(min=1, help="Try the first ones alone.")] = None,
-    way: Annotated[str, typer.Option(help="How a step is run.")] = "eager",
+    first: Annotated[int | None, Option(min=1, help="Try the first ones alone.")] = None,
+    way: Annotated[str, Option(help="How a step is run.")] = "eager",
     commit: Commit = None,
 ) -> None:
     """Train with one thing of the recipe changed at a time."""
     with one_line_errors():
-        from dsconv_lib.measure.recipes import measure_recipes
-        from dsconv_lib.measure.runs import setting
+        from dsconv_lib.measure import recipes, runs
 
-        chosen = setting(data, device, small, change, out, commit)
-        measure_recipes(chosen, seeds=seeds, first=first, way=way)
+        chosen = runs.setting(data, device, small, change, out, commit)
+        recipes.measure_recipes(chosen, seeds=seeds, first=first, way=way)
 
 
 @measure_app.command("counters")
@@ -86,9 +75,7 @@ def counters_command(out: Out = RESULTS, commit: Commit = None) -> None:
 
 @measure_app.command("grading")
 def grading_command(
-    nbgrader: Annotated[
-        Path, typer.Argument(help="The bin folder of an environment with nbgrader.")
-    ],
+    nbgrader: Annotated[Path, Argument(help="The bin folder of an environment with nbgrader.")],
     out: Out = RESULTS,
     commit: Commit = None,
 ) -> None:

@@ -13,22 +13,12 @@ class DataError(UserError, ValueError):
 
 
 def need(module: str, package: str, dataset: str) -> Any:
-    """Import a module of a package that only some data sets need.
-
-    Args:
-        module: its dotted name.
-        package: what to install where it is missing.
-        dataset: the data set that needs it.
-
-    Raises:
-        DataError: if it cannot be imported.
-    """
+    """Import a module of a package that only `dataset` needs; DataError says what to install where it is missing."""
     try:
         return import_module(module)
     except ImportError as error:
         raise DataError(
-            f"{dataset} needs the package {package}, which cannot be imported: "
-            f"pip install {package}"
+            f"{dataset} needs the package {package}, which cannot be imported: pip install {package}"
         ) from error
 
 

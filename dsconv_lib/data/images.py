@@ -14,8 +14,8 @@ from dsconv_lib.data.errors import DataError
 class ImageData:
     """Labelled images, split into a training and a test set.
 
-    `name` is the one to print beside an accuracy. Images are uint8, shape (N, C, H, W); labels are
-    int64, shape (N,), and index `classes`.
+    `name` is the one to print beside an accuracy. Images are uint8, shape (N, C, H, W); labels are int64, shape (N,),
+    and index `classes`.
     """
 
     name: str
@@ -37,9 +37,7 @@ class ImageData:
         (100, 360)
         """
         if not 2 <= count <= len(self.train_images):
-            raise DataError(
-                f"subset={count}: expected 2 to {len(self.train_images):,} images of {self.name}"
-            )
-        return replace(
-            self, train_images=self.train_images[:count], train_labels=self.train_labels[:count]
-        )
+            there = f"{len(self.train_images):,} images of {self.name}"
+            raise DataError(f"subset={count}: expected 2 to {there}")
+        images, labels = self.train_images[:count], self.train_labels[:count]
+        return replace(self, train_images=images, train_labels=labels)

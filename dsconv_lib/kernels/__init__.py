@@ -18,11 +18,4 @@ if find_spec("triton") is None:
 from dsconv_lib.kernels.depthwise import depthwise_conv2d
 from dsconv_lib.kernels.layers import DepthwiseConv2d, swap_in, swap_out, swapped
 
-__all__ = [
-    "DepthwiseConv2d",
-    "KernelError",
-    "depthwise_conv2d",
-    "swap_in",
-    "swap_out",
-    "swapped",
-]
+__all__ = ["DepthwiseConv2d", "KernelError", "depthwise_conv2d", "swap_in", "swap_out", "swapped"]

@@ -87,10 +87,8 @@ def _weight_gradient(grad_output: Tensor, x: Tensor, sizes: list[int]) -> Tensor
 
 @_depthwise.register_fake
 def _(x: Tensor, taps: Tensor, sizes: list[int]) -> Tensor:
-    out_size = [
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(x.shape[2:], *_pairs(sizes), strict=True)
-    ]
+    each = zip(x.shape[2:], *_pairs(sizes), strict=True)
+    out_size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in each]
     return launch.new_map(x, (*x.shape[:2], *out_size))
 
 
@@ -109,15 +107,9 @@ def _pairs(sizes: list[int]) -> list[list[int]]:
 
 
 def _spec(in_size: Any, channels_of: Tensor, sizes: list[int]) -> ConvSpec:
-    kernel_size, stride, padding, dilation = _pairs(sizes)
-    return specs.depthwise(
-        channels_of.shape[1],
-        tuple(in_size),
-        kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-    )
+    kernel_size, *window = _pairs(sizes)
+    named: Any = dict(zip(("stride", "padding", "dilation"), window, strict=True))
+    return specs.depthwise(channels_of.shape[1], tuple(in_size), kernel_size, **named)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

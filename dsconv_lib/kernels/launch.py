@@ -24,13 +24,10 @@ INTERPRETED = not isinstance(programs.forward, triton.JITFunction)
 
 
 def forward(x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile | None = None) -> Tensor:
-    """Return the output (B, C, *spec.out_size) of a depthwise convolution.
+    """Return the output (B, C, *spec.out_size) of a depthwise convolution, with as many zeros before as after.
 
-    Args:
-        x: shape (B, C, *spec.in_size).
-        weight: shape (taps, C), same type and device.
-        spec: a depthwise convolution with as many zeros before as after.
-        tile: the share of one program, if not the usual one.
+    `x` has shape (B, C, *spec.in_size), `weight` (taps, C), the same type and device; `tile` is the share of one
+    program, if not the usual one.
 
     Raises:
         KernelError: if these kernels cannot take the tensors.
@@ -70,18 +67,11 @@ def weight_gradient(
     patches = tile.count(spec.out_size, len(x))
     rounds = triton.cdiv(patches, tile.patches * max(1, at_most // blocks))
     parts = triton.cdiv(patches, tile.patches * rounds)
-    partial = x.new_empty(
-        (parts, positions(spec.kernel_size), spec.in_channels), dtype=torch.float32
-    )
+    sums = parts, positions(spec.kernel_size), spec.in_channels
+    partial = x.new_empty(sums, dtype=torch.float32)
+    run, maps = programs.weight_gradient[(parts * blocks,)], map(_channels_last, (x, grad_output))
     with torch.cuda.device_of(x):
-        programs.weight_gradient[(parts * blocks,)](
-            partial,
-            _channels_last(x),
-            _channels_last(grad_output),
-            patches,
-            rounds,
-            **constants(spec, tile),
-        )
+        run(partial, *maps, patches, rounds, **constants(spec, tile))
     return partial.sum(dim=0)
 
 
@@ -97,9 +87,8 @@ def check_device(device: torch.device) -> None:
 
 def new_map(like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return a tensor for a map (B, C, H, W) in channels-last memory, of the type and on the device of `like`."""
-    return torch.empty(
-        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
-    )
+    last = torch.channels_last
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=last)
 
 
 def constants(spec: ConvSpec, tile: Tile) -> dict[str, Any]:
@@ -115,10 +104,9 @@ def _write_map(
     y = new_map(x, shape)
     patches = tile.count(shape[2:], len(x))
     blocks = triton.cdiv(spec.in_channels, tile.channels)
+    run = program[(blocks * triton.cdiv(patches, tile.patches),)]
     with torch.cuda.device_of(x):
-        program[(blocks * triton.cdiv(patches, tile.patches),)](
-            y, _channels_last(x), weight, patches, **constants(spec, tile)
-        )
+        run(y, _channels_last(x), weight, patches, **constants(spec, tile))
     return y
 
 

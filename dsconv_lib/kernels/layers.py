@@ -17,12 +17,9 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x, shape (B, C, H, W)."""
+        padding, dilation = cast(tuple[int, ...], self.padding), self.dilation
         return depthwise_conv2d(
-            x,
-            self.weight,
-            stride=self.stride,
-            padding=cast(tuple[int, ...], self.padding),
-            dilation=self.dilation,
+            x, self.weight, stride=self.stride, padding=padding, dilation=dilation
         )
 
 
@@ -46,11 +43,9 @@ def swap_in(model: nn.Module) -> tuple[str, ...]:
 
 def swap_out(model: nn.Module) -> None:
     """Let all layers compute with torch again."""
-    layers: list[nn.Module] = [
-        module for module in model.modules() if type(module) is DepthwiseConv2d
-    ]
-    for layer in layers:
-        layer.__class__ = nn.Conv2d
+    for module in model.modules():
+        if type(module) is DepthwiseConv2d:
+            cast(nn.Module, module).__class__ = nn.Conv2d
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What the counters that people use print for one network.
 
-The notation page prints the readings, and the chapter on MobileNetV1 explains them. torchinfo, ptflops,
-thop and fvcore are for this alone, so the library does not ask for them.
+The notation page prints the readings, and the chapter on MobileNetV1 explains them. torchinfo, ptflops, thop and fvcore
+are for this alone, so the library does not ask for them.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Network(nn.Module):
         self.modules_used = modules
         specs = [layer.spec for layer in mobilenet_v1_layers()[:-1]]
         self.convolutions = nn.ModuleList(layers.of(spec) for spec in specs)
-        channels = [spec.out_channels for spec in specs]
+        norms = [nn.BatchNorm2d(spec.out_channels) for spec in specs]
         if modules:
-            self.norms = nn.ModuleList(nn.BatchNorm2d(n) for n in channels)
+            self.norms = nn.ModuleList(norms)
         else:
-            self.scales = nn.ParameterList(torch.ones(n) for n in channels)
-            self.shifts = nn.ParameterList(torch.zeros(n) for n in channels)
+            self.scales = nn.ParameterList(norm.weight for norm in norms)
+            self.shifts = nn.ParameterList(norm.bias for norm in norms)
         self.relu = nn.ReLU()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(1024, 1000)
@@ -50,19 +50,14 @@ class Network(nn.Module):
                 x = self.relu(self.norms[i](x))
             else:
                 scale, shift = self.scales[i], self.shifts[i]
-                x = F.relu(
-                    F.batch_norm(x, torch.zeros_like(scale), torch.ones_like(scale), scale, shift)
-                )
+                mean, variance = torch.zeros_like(scale), torch.ones_like(scale)
+                x = F.relu(F.batch_norm(x, mean, variance, scale, shift))
         scores: Tensor = self.classifier(self.pool(x).flatten(1))
         return scores
 
 
 def readings(*, modules: bool) -> dict[str, int]:
-    """What each tool prints for one image; each reads a fresh network.
-
-    Args:
-        modules: whether normalisation and ReLU are modules.
-    """
+    """What each tool prints for one image and a fresh network, with normalisation and ReLU as modules or not."""
     from fvcore.nn import FlopCountAnalysis
     from ptflops import get_model_complexity_info
     from thop import profile as thop_profile
@@ -82,24 +77,15 @@ def readings(*, modules: bool) -> dict[str, int]:
         "fvcore": fvcore.total(),
         "FlopCounterMode": counter.get_total_flops(),
     }
+    quiet = dict.fromkeys(("as_strings", "print_per_layer_stat", "verbose"), False)
     for backend in ("aten", "pytorch"):
-        found[f"ptflops {backend}"] = get_model_complexity_info(
-            network(),
-            SHAPE,
-            as_strings=False,
-            print_per_layer_stat=False,
-            backend=backend,
-            verbose=False,
-        )[0]
+        read = get_model_complexity_info(network(), SHAPE, backend=backend, **quiet)
+        found[f"ptflops {backend}"] = read[0]
     return {tool: int(count) for tool, count in found.items()}
 
 
 def measure_counters(out: Path, *, commit: str | None = None) -> None:
-    """Read the network with each counter, and write counters.json.
-
-    Args:
-        out: the folder to write to.
-        commit: the commit, where git cannot tell.
+    """Read the network with each counter, and write counters.json into a folder; `commit` is for where git cannot tell.
 
     Raises:
         UserError: if a counter is not installed.

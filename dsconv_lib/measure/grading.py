@@ -53,23 +53,17 @@ TEST_SIZE = """for n, k in ((8, 3), (50, 5)):
 def notebook() -> str:
     """Write a student's notebook, with the metadata that nbgrader wants."""
 
-    def cell(source: str, name: str = "", points: int | None = None) -> dict[str, Any]:
-        marked: dict[str, Any] = {"schema_version": 3, "grade_id": name, "task": False}
-        marked |= {"grade": points is not None, "locked": points is not None}
-        marked |= {"solution": points is None, "cell_type": "code"}
-        if points is not None:
-            marked["points"] = points
+    def cell(source: str, name: str = "", **points: int) -> dict[str, Any]:
+        graded = bool(points)
+        marked = {"schema_version": 3, "grade_id": name, "task": False, "grade": graded, **points}
+        marked |= {"locked": graded, "solution": not graded, "cell_type": "code"}
         metadata = {"nbgrader": marked} if name else {}
         shared = {"id": name or "imports", "metadata": metadata, "source": source}
         return {"cell_type": "code", "execution_count": None, "outputs": [], **shared}
 
-    cells = [
-        cell("import numpy as np"),
-        cell(SCALE, "scale"),
-        cell(TEST_SCALE, "test-scale", 3),
-        cell(SIZE, "size"),
-        cell(TEST_SIZE, "test-size", 2),
-    ]
+    cells = [cell("import numpy as np"), cell(SCALE, "scale")]
+    cells += [cell(TEST_SCALE, "test-scale", points=3), cell(SIZE, "size")]
+    cells += [cell(TEST_SIZE, "test-size", points=2)]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
 
@@ -83,8 +77,8 @@ def ours(students: int) -> float:
         (folder / "class").mkdir()
         for number in range(students):
             (folder / "class" / f"s{number}.ipynb").write_text(notebook(), encoding="utf-8")
-        command = [sys.executable, "-m", "dsconv_lib", "grade", "class", "--assignment", "toy"]
-        seconds = timed([*command, "--out", "marks"], folder)
+        options = ["class", "--assignment", "toy", "--out", "marks"]
+        seconds = timed([sys.executable, "-m", "dsconv_lib", "grade", *options], folder)
         found = json.loads((folder / "marks" / "results.json").read_text(encoding="utf-8"))
         assert [each["score"] for each in found["submissions"]] == [5.0] * students
         return seconds
@@ -99,9 +93,8 @@ def theirs(binaries: Path, students: int) -> float:
         for place in places:
             place.mkdir(parents=True)
             (place / "toy.ipynb").write_text(notebook(), encoding="utf-8")
-        (folder / "nbgrader_config.py").write_text(
-            f"c = get_config()\nc.CourseDirectory.root = {name!r}\n", encoding="utf-8"
-        )
+        config = f"c = get_config()\nc.CourseDirectory.root = {name!r}\n"
+        (folder / "nbgrader_config.py").write_text(config, encoding="utf-8")
         timed([str(binaries / "nbgrader"), "generate_assignment", "toy"], folder)
         seconds = timed([str(binaries / "nbgrader"), "autograde", "toy"], folder)
         assert len(list((folder / "autograded").glob("*/toy/toy.ipynb"))) == students
@@ -111,21 +104,17 @@ def theirs(binaries: Path, students: int) -> float:
 def timed(command: list[str], folder: Path) -> float:
     """Run a command in a folder; return the seconds that it took."""
     # nbgrader starts programs of its environment by name.
-    path = f"{Path(command[0]).parent}:{os.environ['PATH']}"
+    path = {"PATH": f"{Path(command[0]).parent}:{os.environ['PATH']}"}
     started = perf_counter()
-    subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, env=os.environ | {"PATH": path}
-    )
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, env=os.environ | path)
     return perf_counter() - started
 
 
 def measure_grading(nbgrader: Path, out: Path, *, commit: str | None = None) -> None:
-    """Let the two take turns, and write the quickest round of each to grading.json.
+    """Let the two take turns, and write the quickest round of each to grading.json, in the folder `out`.
 
-    Args:
-        nbgrader: the bin folder of a virtual environment that has nbgrader, numpy and ipykernel.
-        out: the folder to write to.
-        commit: the commit, where git cannot tell.
+    `nbgrader` is the bin folder of a virtual environment that has nbgrader, numpy and ipykernel; `commit` the commit,
+    where git cannot tell.
 
     Raises:
         UserError: if there is no nbgrader in that folder, or no bubblewrap on this machine.
@@ -133,10 +122,8 @@ def measure_grading(nbgrader: Path, out: Path, *, commit: str | None = None) -> 
     nbgrader = nbgrader.absolute()
     bwrap = shutil.which("bwrap")
     if not (nbgrader / "nbgrader").exists() or bwrap is None:
-        raise UserError(
-            f"{nbgrader}/nbgrader or bwrap is not there: expected an environment with nbgrader, "
-            f"and bubblewrap"
-        )
+        wanted = "expected an environment with nbgrader, and bubblewrap"
+        raise UserError(f"{nbgrader}/nbgrader or bwrap is not there: {wanted}")
     load = os.getloadavg()[0]
     rounds = [(ours(STUDENTS), theirs(nbgrader, FEWER)) for _ in range(ROUNDS)]
     mine, its = (list(times) for times in zip(*rounds, strict=True))
@@ -148,28 +135,22 @@ def measure_grading(nbgrader: Path, out: Path, *, commit: str | None = None) -> 
     content = {
         **record.head(WHAT, commit=commit, versions=versions),
         "others' load before": round(load, 1),
-        "dsconv grade": {
-            "submissions": STUDENTS,
-            "at a time": os.cpu_count(),
-            **timings(mine, STUDENTS),
-        },
-        "nbgrader autograde": {"submissions": FEWER, "at a time": 1, **timings(its, FEWER)},
+        "dsconv grade": timings(mine, STUDENTS, os.cpu_count()),
+        "nbgrader autograde": timings(its, FEWER, 1),
         "times faster": round(min(its) / FEWER / (min(mine) / STUDENTS), 1),
     }
     record.write(out / "grading.json", content)
 
 
-def timings(seconds: list[float], submissions: int) -> dict[str, Any]:
-    """What the file says of a grader.
+def timings(seconds: list[float], submissions: int, at_a_time: int | None) -> dict[str, Any]:
+    """What the file says of a grader that took so many seconds in each round for so many submissions.
 
-    Args:
-        seconds: of each round.
-        submissions: graded in each.
-
-    >>> timings([36.84, 31.66], 300)
-    {'seconds': 31.7, 'seconds each': 0.106, 'all rounds': [36.8, 31.7]}
+    >>> timings([36.84, 31.66], 300, 2)["seconds each"]
+    0.106
     """
     return {
+        "submissions": submissions,
+        "at a time": at_a_time,
         "seconds": round(min(seconds), 1),
         "seconds each": round(min(seconds) / submissions, 3),
         "all rounds": [round(each, 1) for each in seconds],

@@ -38,15 +38,9 @@ def changes(recipe: Recipe) -> list[dict[str, Any]]:
 def measure_recipes(
     chosen: Setting, *, seeds: int = 2, first: int | None = None, way: str = "eager"
 ) -> None:
-    """Train with each change, and write recipes-cpu.json or recipes-cuda.json.
+    """Train `seeds` times with each change, or the `first` ones, and write recipes-cpu.json or recipes-cuda.json.
 
-    What the file already holds is not repeated.
-
-    Args:
-        chosen: where and on what.
-        seeds: runs of each recipe.
-        first: try that many of the changes alone.
-        way: how a step is run, by name.
+    What the file already holds is not repeated. `way` names how a step is run.
 
     Raises:
         TrainingError: if this device has no such way.

@@ -19,16 +19,10 @@ from dsconv_lib.files import replace_file
 if TYPE_CHECKING:
     import torch
 
-# What every file begins with. `machine` is what `machine.facts` says of it: its name, and of a CPU the
-# cores, of a GPU the driver. `versions` are those of this library and of all else that took part.
-SCHEMA: dict[str, type] = {
-    "what": str,
-    "command": str,
-    "date": str,
-    "commit": str,
-    "machine": dict,
-    "versions": dict,
-}
+# What every file begins with. `machine` is what `machine.facts` says of it: its name, and of a CPU the cores, of a GPU
+# the driver. `versions` are those of this library and of all else that took part.
+SCHEMA: dict[str, type] = dict.fromkeys(("what", "command", "date", "commit"), str)
+SCHEMA |= dict.fromkeys(("machine", "versions"), dict)
 NOT_RECORDED = "not recorded"  # in a file that was written before it was asked for
 
 
@@ -70,10 +64,7 @@ def head(
 
 
 def check(content: Mapping[str, Any]) -> None:
-    """See that content follows the schema, and has measurements.
-
-    Raises:
-        RecordError: if it does not; the message says where.
+    """Raise RecordError, which says where, unless content follows the schema and has measurements.
 
     >>> check({"what": "nothing"})
     Traceback (most recent call last):
@@ -92,11 +83,7 @@ def check(content: Mapping[str, Any]) -> None:
 
 
 def write(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a file, whole or not at all; its folder is made if it is not there.
-
-    Args:
-        path: the file, .json.
-        content: the `head`, and the measurements.
+    """Write `head` and measurements as JSON, whole or not at all; the folder is made if it is not there.
 
     Raises:
         RecordError: if the content does not follow the schema.
@@ -110,10 +97,7 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
 class Measured:
     """A file that is written again after each measurement, and gone on with if it is there.
 
-    Args:
-        path: the file.
-        about: its head, and the settings of all measurements in it.
-        empty: the measurements, before there are any.
+    `about` is its head, and the settings of all measurements in it; `empty` those, before there are any.
 
     Raises:
         RecordError: if the file that is there has another commit, machine or setting.
@@ -121,16 +105,14 @@ class Measured:
 
     def __init__(self, path: Path, about: Mapping[str, Any], empty: Mapping[str, Any]) -> None:
         self.path = path
-        self.content: dict[str, Any] = {**about, **empty}
-        if path.exists():
-            earlier = json.loads(path.read_text(encoding="utf-8"))
-            for key, now in about.items():
-                if key not in ("command", "date") and earlier.get(key) != now:
-                    raise RecordError(
-                        f"{path} holds measurements with {key} {earlier.get(key)!r}, now it is "
-                        f"{now!r}: name another --out, or remove the file"
-                    )
-            self.content = {**self.content, **earlier}
+        earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for key, now in about.items():
+            if earlier and key not in ("command", "date") and earlier.get(key) != now:
+                raise RecordError(
+                    f"{path} holds measurements with {key} {earlier.get(key)!r}, now it is {now!r}: "
+                    f"name another --out, or remove the file"
+                )
+        self.content: dict[str, Any] = {**about, **empty, **earlier}
 
     def write(self) -> None:
         """Replace the file, whole or not at all."""
@@ -148,9 +130,8 @@ def _commit() -> str:
     try:
         git("ls-files", "--error-unmatch", __file__)  # else it is a checkout of something else
         commit = git("rev-parse", "--short=10", "HEAD")
-        changes = git(
-            "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)results"
-        )
+        tracked = "status", "--porcelain", "--untracked-files=no"
+        changes = git(*tracked, "--", ".", ":(exclude)results")
     except (OSError, subprocess.CalledProcessError):
         return "unknown: not a git checkout"
     return commit + ("-dirty" if changes else "")

@@ -11,27 +11,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from dsconv_lib import cost, throughput
-from dsconv_lib.data import ImageData, load_cifar10
+from dsconv_lib import cost, throughput, train
+from dsconv_lib.data import ImageData, load
 from dsconv_lib.measure.record import Measured, head
-from dsconv_lib.networks import mobilenet_v1_layers
+from dsconv_lib.networks import Layer, mobilenet_v1_layers
 from dsconv_lib.throughput import WAYS
-from dsconv_lib.train import (
-    NETWORKS,
-    RECIPES,
-    Recipe,
-    TrainingError,
-    Way,
-    accuracy,
-    build,
-    fit,
-    pick_device,
-    prepare,
-)
+from dsconv_lib.train import NETWORKS, RECIPES, Recipe, TrainingError, Way
 
 NAMES = {"separable": True, "twin": False}
-# What a laptop trains in some minutes. Two epochs of 2,000 images say that everything runs; they
-# say nothing about the networks.
+# What a laptop trains in some minutes: two epochs of 2,000 images say that all runs, and nothing of the networks.
 SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 100, "subset": 2000, "alpha": 0.25}
 FULL: dict[str, Any] = {"subset": None, "alpha": 1.0}
 
@@ -50,12 +38,16 @@ class Setting(NamedTuple):
 
     def images(self) -> ImageData:
         """CIFAR-10, or its first training images with all test images."""
-        images = load_cifar10(self.data)
+        images = load("cifar10", self.data)
         return images.subset(self.subset) if self.subset else images
 
     def arguments(self, name: str) -> dict[str, Any]:
         """The arguments of `MobileNetV1` that make one of the two networks, "separable" or "twin"."""
         return NETWORKS["cifar10"] | {"alpha": self.alpha, "separable": NAMES[name]}
+
+    def network(self, name: str) -> list[Layer]:
+        """The layers of this network."""
+        return mobilenet_v1_layers(resolution=32, **self.arguments(name))
 
     def ways(self, names: list[str] | None) -> dict[str, Way]:
         """The plain way to run a step here, and those that are named, or all.
@@ -66,51 +58,32 @@ class Setting(NamedTuple):
         every = WAYS[self.place.type]
         plain = next(iter(every))
         if unknown := set(names or ()) - set(every):
-            raise TrainingError(
-                f"--way {', '.join(sorted(unknown))}: expected some of {', '.join(every)}"
-            )
+            named = ", ".join(sorted(unknown))
+            raise TrainingError(f"--way {named}: expected some of {', '.join(every)}")
         return {name: each for name, each in every.items() if not names or name in (plain, *names)}
 
     def file(self, name: str, what: str, images: ImageData, empty: dict[str, Any]) -> Measured:
         """The file of these runs, as far as it is there: NAME-cpu.json or NAME-cuda.json."""
-        settings = asdict(self.recipe)
-        del settings["seed"]  # each run names its own
-        about = {
-            **head(what, device=self.place, commit=self.commit),
-            "small": self.small,
-            "remark": "a small version, which shows that everything runs, not what it is worth"
-            if self.small
-            else "the whole grid",
-            "data": images.name,
-            "training_images": len(images.train_labels),
-            "alpha": self.alpha,
-            "recipe": settings,
-        }
+        about = head(what, device=self.place, commit=self.commit)
+        small = "a small version, which shows that everything runs, not what it is worth"
+        about |= {"small": self.small, "remark": small if self.small else "the whole grid"}
+        about |= {"data": images.name, "training_images": len(images.train_labels)}
+        about |= {"alpha": self.alpha, "recipe": asdict(self.recipe)}
+        del about["recipe"]["seed"]  # each run names its own
         return Measured(self.out / f"{name}-{self.place.type}.json", about, empty)
 
 
 def setting(
-    data: Path | None,
-    device: str,
-    small: bool | None,
-    change: str,
-    out: Path,
-    commit: str | None = None,
+    data: Path | None, device: str, small: bool | None, change: str, out: Path, commit: str | None
 ) -> Setting:
-    """Take the small version on a CPU and the whole one on a GPU, unless told otherwise.
+    """Take the small version on a CPU and the whole one on a GPU, unless `small` says otherwise.
 
-    Args:
-        data: the folder of CIFAR-10's files, as for `data.load_cifar10`.
-        device: "auto", "cpu" or "cuda".
-        small: whether to take the small version.
-        change: what to change in the recipe, as JSON.
-        out: the folder to write to.
-        commit: the commit, where git cannot tell.
+    `data` and `device` are as for `data.load` and `train.pick_device`; `change`, JSON, as for `changed`.
 
-    >>> setting(None, "cpu", None, '{"epochs": 3}', Path("results")).recipe.epochs
+    >>> setting(None, "cpu", None, '{"epochs": 3}', Path("results"), None).recipe.epochs
     3
     """
-    place = pick_device(device)
+    place = train.pick_device(device)
     if place.type == "cpu":
         torch.set_num_threads(1)
     in_small = place.type == "cpu" if small is None else small
@@ -123,30 +96,20 @@ def setting(
 def train_once(
     chosen: Setting, images: ImageData, name: str, recipe: Recipe, way: Way
 ) -> dict[str, Any]:
-    """Train one network once by a recipe, and read everything the chapter shows of it.
-
-    Args:
-        chosen: where, and how wide.
-        images: those of `chosen`.
-        name: of the network, "separable" or "twin".
-        recipe: how to train.
-        way: how to run a step.
-    """
-    device, on_gpu = chosen.place, chosen.place.type == "cuda"
-    shape = chosen.arguments(name)
-    network = mobilenet_v1_layers(resolution=32, **shape)
+    """Train one network, "separable" or "twin", once by a recipe, and read everything the chapter shows of it."""
+    on_gpu, network = chosen.place.type == "cuda", chosen.network(name)
     if on_gpu:
         gc.collect()  # recordings of earlier runs hold memory
         torch.cuda.reset_peak_memory_stats()
-    model = build(shape, recipe.seed)
-    records = fit(model, images, recipe, way=way)
-    tensors = prepare(images, device)
+    model = train.build(chosen.arguments(name), recipe.seed)
+    records = train.fit(model, images, recipe, way=way)
+    tensors = train.prepare(images, chosen.place)
     test = tensors.test_images, tensors.test_labels
     return {
         "network": name,
         "seed": recipe.seed,
-        "accuracy": accuracy(model, *test),
-        "accuracy_with_mirror_images": accuracy(model, *test, flip=True),
+        "accuracy": train.accuracy(model, *test),
+        "accuracy_with_mirror_images": train.accuracy(model, *test, flip=True),
         "macs": cost.of(network).macs,
         "trainable": sum(layer.trainable for layer in network),
         "bytes_per_image_and_step": throughput.training_bytes(network, 2 if on_gpu else 4),
@@ -172,9 +135,8 @@ def changed(recipe: Recipe, text: str) -> Recipe:
         changes = json.loads(text)
         unknown = set(changes) - set(names)
     except (json.JSONDecodeError, TypeError) as error:
-        raise TrainingError(
-            f'--change {text}: expected JSON such as {{"epochs": 30}} ({error})'
-        ) from error
+        such = f'expected JSON such as {{"epochs": 30}} ({error})'
+        raise TrainingError(f"--change {text}: {such}") from error
     if unknown or not isinstance(changes, Mapping):
         raise TrainingError(f"--change {text}: expected an object with some of {', '.join(names)}")
     return replace(recipe, **changes)

@@ -1,7 +1,7 @@
 """What the training chapter shows: MobileNetV1 for small images and its twin, on CIFAR-10.
 
-First the speed of a training step, run in several ways; then some runs of each network, in the
-fastest of them; then a run that is killed half-way and resumed.
+First the speed of a training step, run in several ways; then some runs of each network, in the fastest of them; then a
+run that is killed half-way and resumed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dsconv_lib import throughput
 from dsconv_lib.data import ImageData
 from dsconv_lib.measure.record import Measured
 from dsconv_lib.measure.runs import NAMES, Setting, train_once
-from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.train import CHECKPOINT, TrainingError, Way, build, fit, load_checkpoint
 
 WHAT = "MobileNetV1 for small images and its twin with standard convolutions"
@@ -34,11 +33,8 @@ def measure_training(
 ) -> None:
     """Measure, and write cifar10-cpu.json or cifar10-cuda.json; what it holds is not repeated.
 
-    Args:
-        chosen: where and on what.
-        seeds: runs of each network; 5 if it is left out, and 2 of the small version.
-        ways: how to run a step beside the plain way, by name; all if it is left out.
-        step_only: stop after the steps.
+    Each network is run with `seeds` seeds, 5 or in the small version 2; `ways` names how to run a step beside the plain
+    way, all if it is left out; `step_only` stops after the steps.
 
     Raises:
         TrainingError: if this device has no such way, or a way does not learn as the plain one.
@@ -51,10 +47,8 @@ def measure_training(
     _time_steps(file, chosen, every)
     if step_only:
         return
-    fastest = {
-        name: max(timed["images_per_second"], key=timed["images_per_second"].__getitem__)
-        for name, timed in file.content["step"].items()
-    }
+    speeds = {name: timed["images_per_second"] for name, timed in file.content["step"].items()}
+    fastest = {name: max(speed, key=speed.__getitem__) for name, speed in speeds.items()}
     _train(file, chosen, images, fastest, seeds or (2 if chosen.small else 5))
     resumed = file.content["resumed"]
     if not resumed:
@@ -65,18 +59,14 @@ def measure_training(
 
 
 def _time_steps(file: Measured, chosen: Setting, ways: dict[str, Way]) -> None:
-    batch = STEP_BATCH[chosen.place.type]
-    steps = file.content["step"]
+    batch, steps = STEP_BATCH[chosen.place.type], file.content["step"]
+    recipe = replace(chosen.recipe, batch_size=batch)
     for name, separable in NAMES.items():
         if name not in steps:
-            shape = chosen.arguments(name)
-            timed = throughput.measure(
-                build(shape),
-                mobilenet_v1_layers(resolution=32, **shape),
-                replace(chosen.recipe, batch_size=batch),
-                # The twin has no depthwise layers.
-                {how: way for how, way in ways.items() if separable or not way.kernels},
-            )
+            model, network = build(chosen.arguments(name)), chosen.network(name)
+            # The twin has no depthwise layers.
+            able = {how: way for how, way in ways.items() if separable or not way.kernels}
+            timed = throughput.measure(model, network, recipe, able)
             steps[name] = {"batch_size": batch, **asdict(timed)}
             file.write()
         for how, speed in steps[name]["images_per_second"].items():
@@ -100,19 +90,13 @@ def _train(
                 run = train_once(chosen, images, name, replace(chosen.recipe, seed=seed), way)
                 runs.append(run | {"way": fastest[name]})
                 file.write()
-                print(
-                    f"{name:9} seed {seed}  {run['accuracy']:.2%}, with mirror images "
-                    f"{run['accuracy_with_mirror_images']:.2%}  {run['training_seconds']:.1f} s"
-                )
+                mirrored, taken = run["accuracy_with_mirror_images"], run["training_seconds"]
+                reached = f"{run['accuracy']:.2%}, with mirror images {mirrored:.2%}"
+                print(f"{name:9} seed {seed}  {reached}  {taken:.1f} s")
 
 
 def kill_and_resume(chosen: Setting, images: ImageData, way: Way) -> dict[str, object]:
     """Train in a process of its own, kill it after half of the epochs, and go on in this one.
-
-    Args:
-        chosen: where, and by which recipe.
-        images: those of `chosen`.
-        way: how to run a step.
 
     Raises:
         TrainingError: if the run has ended before it was killed.
@@ -122,22 +106,16 @@ def kill_and_resume(chosen: Setting, images: ImageData, way: Way) -> dict[str, o
         alone = (chosen, way, scratch, torch.get_num_threads())
         process = multiprocessing.get_context("spawn").Process(target=_train_alone, args=alone)
         process.start()
-        while (
-            not checkpoint.exists() or 2 * load_checkpoint(checkpoint).epoch < chosen.recipe.epochs
-        ):
+        half = chosen.recipe.epochs / 2
+        while not checkpoint.exists() or load_checkpoint(checkpoint).epoch < half:
             if not process.is_alive():
                 raise TrainingError("the run that was to be killed has ended before")
             time.sleep(0.05)
         process.kill()
         process.join()
-        killed_after = load_checkpoint(checkpoint).epoch
-        accuracy = _go_on(chosen, images, way, scratch)
-    return {
-        "network": "separable",
-        "seed": chosen.recipe.seed,
-        "killed_after_epoch": killed_after,
-        "accuracy": accuracy,
-    }
+        made = {"network": "separable", "seed": chosen.recipe.seed}
+        killed = {"killed_after_epoch": load_checkpoint(checkpoint).epoch}
+        return {**made, **killed, "accuracy": _go_on(chosen, images, way, scratch)}
 
 
 def _train_alone(chosen: Setting, way: Way, folder: str, threads: int) -> None:

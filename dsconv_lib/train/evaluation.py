@@ -11,22 +11,13 @@ from dsconv_lib.train.step import precision
 
 
 def evaluate(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    batch_size: int = 1000,
-    flip: bool = False,
+    model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int = 1000, flip: bool = False
 ) -> tuple[float, float]:
     """Mean cross-entropy (natural logarithm, labels as they are) and accuracy (a fraction).
 
-    Args:
-        model: put into evaluation mode for this and then back.
-        images: normalised, shape (N, C, H, W); `Tensors` has them.
-        labels: shape (N,), on the same device.
-        batch_size: images at a time.
-        flip: take the mean of the scores of each image and of its mirror image. That doubles the
-            work of a test; say so wherever the accuracy is printed.
+    The model is put into evaluation mode for this and then back. Images are normalised, shape (N, C, H, W), as
+    `prepare` has them, labels of shape (N,) on the same device. `flip` takes the mean of the scores of each image and
+    of its mirror image: that doubles the work of a test; say so wherever the accuracy is printed.
 
     >>> scores = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0]]).reshape(3, 2, 1, 1)
     >>> loss, accuracy = evaluate(nn.Flatten(), scores, torch.tensor([0, 1, 1]))
@@ -35,12 +26,12 @@ def evaluate(
     """
     was_training = model.training
     model.eval()
-    loss, hits = torch.zeros((), device=images.device), torch.zeros((), device=images.device)
+    loss, hits = torch.zeros((2,), device=images.device)
     # Where several processes train together, each tests its share.
     mine = slice(processes.rank(), None, processes.count())
-    share, targets = images[mine], labels[mine]
+    batches = images[mine].split(batch_size), labels[mine].split(batch_size)
     with torch.no_grad(), precision(images.device):
-        for batch, expected in zip(share.split(batch_size), targets.split(batch_size), strict=True):
+        for batch, expected in zip(*batches, strict=True):
             scores = model(batch)
             if flip:
                 scores = (scores + model(batch.flip(3))) / 2

@@ -14,8 +14,8 @@ from dsconv_lib.data import ImageData
 class Tensors(NamedTuple):
     """A data set on a device: images (N, C, H, W), normalised; int64 labels (N,).
 
-    Images have torch's default type, float32 unless it was changed. `mean` and `std`, shape (C,),
-    are those of the training images divided by 255.
+    Images have torch's default type, float32 unless it was changed. `mean` and `std`, shape (C,), are those of the
+    training images divided by 255.
     """
 
     train_images: Tensor
@@ -35,8 +35,8 @@ def prepare(data: ImageData, device: str | torch.device = "cpu") -> Tensors:
     'mean 0.000, standard deviation 1.000'
     """
     wanted = torch.get_default_dtype()
-    train = torch.from_numpy(data.train_images).to(device).to(wanted).div_(255)
-    test = torch.from_numpy(data.test_images).to(device).to(wanted).div_(255)
+    both = (torch.from_numpy(images).to(device) for images in (data.train_images, data.test_images))
+    train, test = (images.to(wanted).div_(255) for images in both)
     mean = train.mean(dim=(0, 2, 3))
     # Images of one colour have no spread to divide by.
     std = train.std(dim=(0, 2, 3)).clamp_min(1 / 255)
@@ -49,29 +49,23 @@ def prepare(data: ImageData, device: str | torch.device = "cpu") -> Tensors:
 
 
 def augment(
-    images: Tensor,
-    shift: int,
-    flip: bool | Tensor,
-    generator: torch.Generator,
-    *,
-    cutout: int = 0,
+    images: Tensor, shift: int, flip: bool | Tensor, generator: torch.Generator, *, cutout: int = 0
 ) -> Tensor:
     """Move each image by up to `shift` pixels each way, mirror some of them, hide a part of each.
 
     Args:
         images: shape (B, C, H, W), on the generator's device.
-        shift: pixels, less than H and W. What moves in at an edge is the image reflected there, so
-            that no pixel wraps round from the far side and no border of another colour appears.
+        shift: pixels, less than H and W. What moves in at an edge is the image reflected there: no pixel wraps round
+            from the far side, and no border of another colour appears.
         flip: mirror left to right with probability 1/2; or which ones to mirror, shape (B,).
         generator: where the chance comes from.
-        cutout: side of a square of pixels that is set to 0, the mean of normalised images. Its centre
-            is any pixel of the image, so at an edge a part of the square lies outside.
+        cutout: side of a square of pixels that is set to 0, the mean of normalised images. Its centre is any pixel of
+            the image, so at an edge a part of the square lies outside.
 
     Returns:
         New images of the same shape, or `images` itself if nothing is asked for.
 
-    Source: DeVries and Taylor 2017, Improved regularization of convolutional neural networks with
-    cutout, section 3.
+    Source: DeVries and Taylor 2017, Improved regularization of convolutional neural networks with cutout, section 3.
 
     >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     >>> augment(image, 0, torch.tensor([True]), torch.Generator())

@@ -16,20 +16,15 @@ from torch import Tensor, nn
 from dsconv_lib.data import ImageData
 from dsconv_lib.models import MobileNetV1
 from dsconv_lib.train import processes
-from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.train.checkpoint import RunFolder
 from dsconv_lib.train.evaluation import evaluate
-from dsconv_lib.train.folder import RunFolder
 from dsconv_lib.train.images import augment, prepare
 from dsconv_lib.train.optimiser import SCHEDULES, make_optimiser, restore, set_rate
-from dsconv_lib.train.recipes import Recipe
+from dsconv_lib.train.recipes import Recipe, TrainingError
 from dsconv_lib.train.records import EpochRecord, StepRecord
 from dsconv_lib.train.step import Average, Step, Way, make_step, on_kernels, timed_algorithms
 
 Report = Callable[[StepRecord | EpochRecord], object]
-
-
-def silent(record: StepRecord | EpochRecord) -> None:
-    """Report nothing."""
 
 
 def fit(
@@ -41,34 +36,32 @@ def fit(
     folder: str | Path | None = None,
     resume: bool = False,
     tensorboard: bool = False,
-    report: Report = silent,
+    report: Report = lambda record: None,
 ) -> list[EpochRecord]:
     """Train `model` in place by stochastic gradient descent with Nesterov momentum.
 
-    Each epoch takes as many batches as the recipe's batch size asks for, all of one size, and
-    leaves out the few images that remain, other ones each time. Among processes that `joined` has
-    tied together each batch is shared out, and process 0 writes the files.
+    Each epoch takes as many batches as the recipe's batch size asks for, all of one size, and leaves out the few images
+    that remain, other ones each time. Among processes that `joined` has tied together each batch is shared out, and
+    process 0 writes the files.
 
     Args:
-        model: maps images (B, C, H, W) to scores (B, classes); it is moved to the device, stays
-            there, and is left in evaluation mode, with the averaged weights if the recipe has them.
+        model: maps images (B, C, H, W) to scores (B, classes); it is moved to the device, stays there, and is left in
+            evaluation mode, with the averaged weights if the recipe has them.
         data: images and labels.
         recipe: how to train.
         way: where and how a step is run.
-        folder: where to write metrics.csv and checkpoint.pt of a MobileNetV1 after each epoch; made
-            if it is not there.
-        resume: go on from the checkpoint in `folder`, or from the start if the run ended before it
-            had written one. On a CPU the numbers are those of an unbroken run, bit for bit.
+        folder: where to write metrics.csv and checkpoint.pt of a MobileNetV1 after each epoch; made if not there.
+        resume: go on from the checkpoint in `folder`, or from the start if the run ended before it had written one.
+            On a CPU the numbers are those of an unbroken run, bit for bit.
         tensorboard: also write the records for TensorBoard, into `folder`.
-        report: called with a `StepRecord` as an epoch goes on, and with its `EpochRecord` when its
-            files are written.
+        report: called with a `StepRecord` as an epoch goes on, and with its `EpochRecord` when its files are written.
 
     Returns:
         One record per epoch, those before the resumption included.
 
     Raises:
-        TrainingError: if the loss is no longer finite, the run cannot start, or the checkpoint to
-            resume from is of another run. What earlier epochs have written stays.
+        TrainingError: if the loss is no longer finite, the run cannot start, or the checkpoint to resume from is of
+            another run. What earlier epochs have written stays.
         CheckpointError: if the checkpoint to resume from is damaged.
         FileError: if a file cannot be written.
         KernelError: if the kernels cannot run here.
@@ -81,14 +74,16 @@ def fit(
     1
     """
     place = processes.pick_device(way.device)
-    _check(data, recipe, way, place)
+    if min(data.train_images.shape[2:]) <= recipe.shift:
+        raise TrainingError(f"shift={recipe.shift}: expected fewer pixels than the images' side")
+    if way.graph and (place.type != "cuda" or processes.count() > 1):
+        raise TrainingError("graph=True: expected one process on a GPU; train without it")
     if folder is None and (resume or tensorboard):
         name = "resume" if resume else "tensorboard"
         raise TrainingError(f"{name} without a folder: expected that of the run")
     if folder is not None and not isinstance(model, MobileNetV1):
-        raise TrainingError(
-            f"{type(model).__name__} with a folder: expected MobileNetV1, as checkpoints are of it"
-        )
+        kind = type(model).__name__
+        raise TrainingError(f"{kind} with a folder: expected MobileNetV1, as checkpoints are of it")
     run = _Run(model, data, recipe, place)
     files = RunFolder(Path(folder), run.settings()) if folder is not None else None
     records = run.restored(files.earlier() if files and resume else None)
@@ -112,59 +107,47 @@ class _Run:
     def __init__(
         self, model: nn.Module, data: ImageData, recipe: Recipe, place: torch.device
     ) -> None:
-        # Channels-last is the faster layout for separable layers: a GPU's tensor cores need it, and
-        # on a CPU it has halved the time of a step.
+        # Channels-last is the faster layout for separable layers: a GPU's tensor cores need it, and on a CPU it has
+        # halved the time of a step.
         model.to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.data = data.name
+        self.model, self.recipe = model, recipe
+        self.data, self.images = data.name, len(data.train_labels)
         self.tensors = prepare(data, place)
-        self.model = model
         self.tested = copy.deepcopy(model) if recipe.average else model
-        self.recipe = recipe
         self.optimiser = make_optimiser(model, recipe, place)
         self.generator = torch.Generator(place).manual_seed(recipe.seed)
-        self.images = len(data.train_labels)
         self.steps, self.size = _batches(self.images, recipe.batch_size)
-        self.first_side = torch.randint(
-            0, 2, (self.images,), generator=self.generator, device=place
-        )
+        chance: dict[str, Any] = {"generator": self.generator, "device": place}
+        self.first_side = torch.randint(0, 2, (self.images,), **chance)
         self.read_every = 16 if place.type == "cuda" else 1  # reading a loss makes the GPU wait
 
     def make_step(self, network: nn.Module, way: Way) -> Step:
         """The function that learns from one batch, and moves the average along."""
-        keep = self.recipe.average
+        keep, smoothing = self.recipe.average, self.recipe.label_smoothing
         average = Average(self.model, self.tested, keep) if keep else None
-        smoothing = self.recipe.label_smoothing
         return make_step(network, self.optimiser, way=way, label_smoothing=smoothing, after=average)
 
     def rate(self, epoch: int, step: int) -> float:
         """The learning rate in a step of an epoch, both counted from 1."""
-        steps = self.recipe.epochs * self.steps
-        taken = (epoch - 1) * self.steps + step - 1
+        taken, steps = (epoch - 1) * self.steps + step - 1, self.recipe.epochs * self.steps
         share = SCHEDULES[self.recipe.schedule](taken, steps, self.recipe.warmup)
         return self.recipe.learning_rate * share
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of the images and labels of an epoch, in a new order."""
-        recipe, place = self.recipe, self.generator.device
+        recipe, place, tensors = self.recipe, self.generator.device, self.tensors
         mine = slice(processes.rank(), None, processes.count())
         order = torch.randperm(self.images, generator=self.generator, device=place)
         for chosen in order[: self.steps * self.size].view(self.steps, self.size):
             flip: bool | Tensor = recipe.flip == "by chance"
             if recipe.flip == "in turn":
                 flip = (self.first_side[chosen] + epoch) % 2 == 0
-            # Every process changes the whole batch and takes its share: cheap beside training on
-            # it, and so the images do not depend on the number of processes.
-            images = augment(
-                self.tensors.train_images[chosen],
-                recipe.shift,
-                flip,
-                self.generator,
-                cutout=recipe.cutout,
-            )
-            yield (
-                images[mine].contiguous(memory_format=torch.channels_last),
-                self.tensors.train_labels[chosen[mine]],
-            )
+            # Every process changes the whole batch and takes its share: cheap beside training on it, and so the images
+            # do not depend on the number of processes.
+            images, shift, hidden = tensors.train_images[chosen], recipe.shift, recipe.cutout
+            images = augment(images, shift, flip, self.generator, cutout=hidden)[mine]
+            labels = tensors.train_labels[chosen[mine]]
+            yield images.contiguous(memory_format=torch.channels_last), labels
 
     def epoch(self, epoch: int, step: Step, report: Report) -> EpochRecord:
         """Train for one epoch, and test."""
@@ -207,15 +190,10 @@ class _Run:
         finite = so_far.isfinite()
         if not finite.all():
             raise _diverged(epoch, int(finite.long().argmin()) + 1, self.recipe)
-        images = len(losses) * self.size
-        return StepRecord(
-            epoch=epoch,
-            step=len(losses),
-            steps=self.steps,
-            train_loss=so_far.mean().item(),
-            train_accuracy=processes.total(hits).item() / images,
-            images_per_second=images / (perf_counter() - start),
-        )
+        step, images = len(losses), len(losses) * self.size
+        loss, accuracy = so_far.mean().item(), processes.total(hits).item() / images
+        speed = images / (perf_counter() - start)
+        return StepRecord(epoch, step, self.steps, loss, accuracy, speed)
 
     def settings(self) -> dict[str, Any]:
         """What must be the same for a run to be the same."""
@@ -248,13 +226,6 @@ class _Run:
         restore(self.optimiser, saved["optimiser"])
         self.generator.set_state(saved["generator"])
         return [EpochRecord(*values) for values in saved["records"]]
-
-
-def _check(data: ImageData, recipe: Recipe, way: Way, place: torch.device) -> None:
-    if min(data.train_images.shape[2:]) <= recipe.shift:
-        raise TrainingError(f"shift={recipe.shift}: expected fewer pixels than the images' side")
-    if way.graph and (place.type != "cuda" or processes.count() > 1):
-        raise TrainingError("graph=True: expected one process on a GPU; train without it")
 
 
 def _batches(images: int, batch_size: int) -> tuple[int, int]:

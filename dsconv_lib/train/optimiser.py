@@ -40,10 +40,8 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
     return 1 - (step - rising) / (steps - rising)
 
 
-SCHEDULES: dict[str, Callable[[int, int, float], float]] = {
-    "cosine": schedule,
-    "one-cycle": one_cycle,
-}
+Factor = Callable[[int, int, float], float]
+SCHEDULES: dict[str, Factor] = {"cosine": schedule, "one-cycle": one_cycle}
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -69,8 +67,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 def make_optimiser(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.SGD:
     """Stochastic gradient descent with Nesterov momentum, on the parameters of `model`."""
-    on_gpu = device.type == "cuda"
-    rate = recipe.learning_rate
+    on_gpu, rate = device.type == "cuda", recipe.learning_rate
     return torch.optim.SGD(
         parameter_groups(model, recipe.weight_decay),
         # On a GPU the rate is a tensor: a recorded step reads it anew each time it is replayed.

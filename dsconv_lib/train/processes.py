@@ -15,15 +15,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.train.recipes import TrainingError
 
 T = TypeVar("T")
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """Return the device to train on: "auto" takes CUDA where there is one, else the CPU.
-
-    Of several processes on one machine each takes a GPU of its own.
+    """Return the device to train on: "auto" takes CUDA where there is one, else the CPU; each process a GPU of its own.
 
     Raises:
         TrainingError: if the name is not "auto", "cpu" or "cuda", or there is no CUDA device.
@@ -37,10 +35,10 @@ def pick_device(device: str = "auto") -> torch.device:
         raise TrainingError("device='cuda': torch finds no CUDA device here; use 'auto' or 'cpu'")
     if device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    index = _local_rank()
-    if index >= torch.cuda.device_count():
+    index, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if index >= gpus:
         raise TrainingError(
-            f"process {index} on this machine finds {torch.cuda.device_count()} GPUs: "
+            f"process {index} on this machine finds {gpus} GPUs: "
             f"expected one each; give torchrun a smaller --nproc-per-node"
         )
     return torch.device("cuda", index)
@@ -96,8 +94,8 @@ def from_first(read: Callable[[], T]) -> T:
 def together(model: nn.Module) -> Iterator[nn.Module]:
     """Yield the network to call in training: the one given, tied to those of the other processes.
 
-    Gradients are averaged, and batch normalisation takes its mean and variance from the batch of
-    all processes, so that N processes learn what one would from the whole batch.
+    Gradients are averaged, and batch normalisation takes its mean and variance from the batch of all processes, so that
+    N processes learn what one would from the whole batch.
     """
     if count() == 1:
         yield model
@@ -123,9 +121,7 @@ def together(model: nn.Module) -> Iterator[nn.Module]:
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the batch of all processes, of which each holds an equal part.
 
-    torch's own SyncBatchNorm does the same on GPUs alone.
-
-    Source: Ioffe and Szegedy 2015, Batch normalization, section 3.
+    torch's SyncBatchNorm does it on GPUs alone. Source: Ioffe and Szegedy 2015, Batch normalization, section 3.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -148,10 +144,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Mean over batch, height and width of all processes, shape (C, 1, 1).
-
-    Added up in float64: sums of thousands of float32 numbers would be rough.
-    """
+    """Mean over batch, height and width of all processes, shape (C, 1, 1)."""
+    # Added up in float64: sums of thousands of float32 numbers would be rough.
     sums = x.sum(dim=(0, 2, 3), dtype=torch.float64)
     values = x.numel() // x.shape[1] * count()
     return (cast(Tensor, _Total.apply(sums)) / values).to(x.dtype)[:, None, None]
@@ -167,7 +161,3 @@ class _Total(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *slopes: Tensor) -> Tensor:
         return total(slopes[0])
-
-
-def _local_rank() -> int:
-    return int(os.environ.get("LOCAL_RANK", 0))

@@ -1,4 +1,4 @@
-"""How to train: the settings, and the ones that work for each data set."""
+"""How to train: the settings, and the ones that work for each data set; and the error of all that trains."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Literal, get_args
 
-from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.errors import UserError
 
 Flip = Literal["no", "by chance", "in turn"]
 Schedule = Literal["cosine", "one-cycle"]
+
+
+class TrainingError(UserError, RuntimeError):
+    """A run that cannot start or go on; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How to train.
 
-    `learning_rate` is the highest one, reached after `warmup`, a fraction of the run, and followed
-    by a way down to 0: a cosine, or a line for the `schedule` "one-cycle". `label_smoothing` is the
-    share of the target that is spread over all classes. Training images are moved by up to `shift`
-    pixels in each direction; `flip` mirrors each by chance, or in turn, every other epoch; `cutout`
-    hides a square of that many pixels a side. `average` above 0 tests and keeps an exponential
-    moving average of the weights: that share of the average stays at each step. `seed` decides on
-    the order and on these changes; `build` uses it for the first weights.
+    `learning_rate` is the highest one, reached after `warmup`, a fraction of the run, and followed by a way down to
+    0: a cosine, or a line for the `schedule` "one-cycle". `label_smoothing` is the share of the target that is spread
+    over all classes. Training images are moved by up to `shift` pixels in each direction; `flip` mirrors each by
+    chance, or in turn, every other epoch; `cutout` hides a square of that many pixels a side. `average` above 0 tests
+    and keeps an exponential moving average of the weights: that share of it stays at each step. `seed` decides on the
+    order and on these changes; `build` uses it for the first weights.
 
     Raises:
         TrainingError: if a setting makes no sense.
@@ -32,7 +35,7 @@ class Recipe:
     0.9
     >>> Recipe(epochs=0, batch_size=64, learning_rate=0.2)
     Traceback (most recent call last):
-    dsconv_lib.train.errors.TrainingError: epochs=0: expected an integer, 1 or more
+    dsconv_lib.train.recipes.TrainingError: epochs=0: expected an integer, 1 or more
     """
 
     epochs: int
@@ -84,12 +87,6 @@ RECIPES = {
 
 # The arguments of MobileNetV1 for each data set: digits are few and small.
 NETWORKS: dict[str, dict[str, Any]] = {
-    "digits": {
-        "alpha": 0.5,
-        "num_classes": 10,
-        "in_channels": 1,
-        "stem": "small",
-        "shallow": True,
-    },
+    "digits": {"alpha": 0.5, "num_classes": 10, "in_channels": 1, "stem": "small", "shallow": True},
     "cifar10": {"alpha": 1.0, "num_classes": 10, "in_channels": 3, "stem": "small"},
 }

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.train.recipes import TrainingError
 
 METRICS = "metrics.csv"
 
@@ -17,10 +15,9 @@ METRICS = "metrics.csv"
 class EpochRecord:
     """What one epoch came to; its fields are the columns of metrics.csv.
 
-    `learning_rate` is that of the last step. Training loss (smoothed labels) and accuracy are
-    averages over the epoch's changed images, while the weights move; test loss and accuracy are
-    taken after it, on the whole test set as it is. Accuracies are fractions. `images_per_second` is
-    the training alone, `seconds` the epoch with its test.
+    `learning_rate` is that of the last step. Training loss (smoothed labels) and accuracy are averages over the epoch's
+    changed images, while the weights move; test loss and accuracy are taken after it, on the whole test set as it is.
+    Accuracies are fractions. `images_per_second` is the training alone, `seconds` the epoch with its test.
     """
 
     epoch: int
@@ -44,15 +41,6 @@ class StepRecord(NamedTuple):
     images_per_second: float
 
 
-def as_csv(records: list[EpochRecord]) -> bytes:
-    """Return the records as the content of metrics.csv."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(EpochRecord))
-    writer.writerows(astuple(record) for record in records)
-    return text.getvalue().encode()
-
-
 class Board:
     """The records as curves for TensorBoard, in a run's folder; an earlier run's are replaced.
 
@@ -64,9 +52,8 @@ class Board:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise TrainingError(
-                "tensorboard=True needs the package tensorboard: pip install tensorboard"
-            ) from error
+            needs = "tensorboard=True needs the package tensorboard: pip install tensorboard"
+            raise TrainingError(needs) from error
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
         self.writer = SummaryWriter(str(folder))
@@ -75,7 +62,8 @@ class Board:
 
     def add(self, record: EpochRecord) -> None:
         """Add one point to each curve."""
-        for field in fields(EpochRecord)[1:]:
-            value = getattr(record, field.name)
-            self.writer.add_scalar(field.name, value, record.epoch)
+        curves = asdict(record)
+        epoch = curves.pop("epoch")
+        for name, value in curves.items():
+            self.writer.add_scalar(name, value, epoch)
         self.writer.flush()

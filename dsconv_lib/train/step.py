@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.train.recipes import TrainingError
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -19,10 +19,10 @@ Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 class Way(NamedTuple):
     """Where and how a step is run.
 
-    `device` is "auto", a GPU where there is one, "cpu" or "cuda". `compile` lets torch.compile fuse
-    the network's operations; the first step takes long. `graph` records one step and replays it (a
-    CUDA graph), for one process on a GPU. `kernels` lets depthwise layers compute with the
-    library's own Triton kernels, for a GPU; after training they are torch's own again.
+    `device` is "auto", a GPU where there is one, "cpu" or "cuda". `compile` lets torch.compile fuse the network's
+    operations; the first step takes long. `graph` records one step and replays it (a CUDA graph), for one process on a
+    GPU. `kernels` lets depthwise layers compute with the library's own Triton kernels, for a GPU; after training they
+    are torch's own again.
 
     >>> Way("cuda", compile=True)
     Way(device='cuda', compile=True, graph=False, kernels=False)
@@ -35,11 +35,8 @@ class Way(NamedTuple):
 
 
 def precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Return the context in which a network runs on a device: bfloat16 on a GPU, else float32.
-
-    A GPU's tensor cores run bfloat16; most CPUs have no fast path for it, and a CPU run is the
-    reference.
-    """
+    """Return the context in which a network runs on a device: bfloat16 on a GPU, else float32."""
+    # Tensor cores run bfloat16; most CPUs have no fast path for it, and a CPU run is the reference.
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
@@ -72,9 +69,8 @@ def make_step(
         after: called when the weights have moved.
 
     Returns:
-        A function of images and labels (B,), all on one device. It returns the mean loss and the
-        number of right answers, both before the weights move, as tensors: reading them would make
-        a GPU wait.
+        A function of images and labels (B,), all on one device. It returns the mean loss and the number of right
+        answers, both before the weights move, as tensors: reading them would make a GPU wait.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> step = make_step(network, torch.optim.SGD(network.parameters(), lr=0.5))
@@ -108,8 +104,7 @@ def compiled(network: nn.Module, *, backend: str = "inductor") -> Callable[[Tens
     # Here, as this part of torch takes a second to import.
     from torch._dynamo.exc import TorchDynamoException
 
-    # One program for each size of batch, and no part left uncompiled unnoticed: but processes have to
-    # talk to each other in between.
+    # A program for each size of batch, and no part uncompiled unnoticed: but processes have to talk in between.
     alone = not isinstance(network, nn.parallel.DistributedDataParallel)
     fast = torch.compile(network, backend=backend, dynamic=False, fullgraph=alone)
 
@@ -142,16 +137,15 @@ def on_kernels(model: nn.Module, wanted: bool = True) -> AbstractContextManager[
 class Recorded:
     """A step as one CUDA graph: the CPU queues one launch where it queued several hundred.
 
-    The first batches run as they are, on a stream of their own, so that algorithms are chosen and
-    buffers exist. The next one is recorded, and from then on each batch is copied to where the
-    recording reads it, and the recording is replayed. All batches must have one shape.
+    The first batches run as they are, on a stream of their own, so that algorithms are chosen and buffers exist. The
+    next one is recorded, and from then on each batch is copied to where the recording reads it, and the recording is
+    replayed. All batches must have one shape.
     """
 
     UNRECORDED = 3
 
     def __init__(self, step: Step) -> None:
-        self.step = step
-        self.seen = 0
+        self.step, self.seen = step, 0
         self.stream = torch.cuda.Stream()
         self.graph: torch.cuda.CUDAGraph | None = None
 
@@ -181,8 +175,7 @@ class Average:
     def __init__(self, model: nn.Module, average: nn.Module, keep: float) -> None:
         pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
         moving = [pair for pair in pairs if pair[0].is_floating_point()]
-        self.averages = [each for each, _ in moving]
-        self.weights = [each for _, each in moving]
+        self.averages, self.weights = map(list, zip(*moving, strict=True))
         # Counts of steps are not averaged.
         self.counts = [pair for pair in pairs if not pair[0].is_floating_point()]
         self.update = get_ema_multi_avg_fn(keep)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.train import TrainingError
 from dsconv_lib.train.records import Board, EpochRecord
 
 

@@ -118,7 +118,7 @@ def test_a_network_is_compiled_whole_or_not_at_all() -> None:
 def test_without_a_compiler_it_says_so(tmp_path: Path) -> None:
     script = """
 import torch
-from dsconv_lib.train.errors import TrainingError
+from dsconv_lib.train import TrainingError
 from dsconv_lib.train.step import compiled
 try:
     compiled(torch.nn.Conv2d(1, 2, 3))(torch.ones(1, 1, 5, 5))
