@@ -24,11 +24,7 @@ def draw_macs(standard: Cost, depthwise: Cost, pointwise: Cost) -> Figure:
     axes.barh(0, depthwise.macs, color=COLOURS["depthwise"], height=0.5)
     axes.barh(0, pointwise.macs, left=depthwise.macs, color=COLOURS["pointwise"], height=0.5)
     axes.text(0, 1.32, f"standard: {standard.macs:,} MACs", color=COLOURS["standard"])
-    axes.text(
-        0,
-        0.32,
-        f"separable: {parts:,} MACs, {standard.macs / parts:.2f} times fewer",
-    )
+    axes.text(0, 0.32, f"separable: {parts:,} MACs, {standard.macs / parts:.2f} times fewer")
     axes.text(0, -0.55, f"depthwise {depthwise.macs:,}", color=COLOURS["depthwise"])
     axes.text(
         1,

@@ -85,10 +85,7 @@ def draw_window(x: Array, kernel: Array, output: Array, row: int, column: int) -
         row, column: the output position whose window is framed.
     """
     figure, panels = plt.subplots(
-        1,
-        3,
-        figsize=(WIDTH, 2.3),
-        width_ratios=[x.shape[1], kernel.shape[1], output.shape[1]],
+        1, 3, figsize=(WIDTH, 2.3), width_ratios=[x.shape[1], kernel.shape[1], output.shape[1]]
     )
     for axes, title, array in zip(
         panels, ("input", "kernel", "output"), (x, kernel, output), strict=True

@@ -10,13 +10,7 @@ from dsconv_lib.spec import Size
 
 # Output channels of the separable convolutions in each of the twelve blocks with a shortcut. A block of two halves the
 # map, and its shortcut is a pointwise convolution with stride 2; a block of three keeps it, and its input is added.
-BLOCKS = (
-    (128, 128),
-    (256, 256),
-    (728, 728),
-    *((728, 728, 728),) * 8,
-    (728, 1024),
-)
+BLOCKS = ((128, 128), (256, 256), (728, 728), *((728, 728, 728),) * 8, (728, 1024))
 EXIT = (1536, 2048)
 POOL = (3, 2, 1)  # window, stride, padding
 
