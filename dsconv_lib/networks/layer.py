@@ -28,8 +28,7 @@ class Layer(NamedTuple):
     @property
     def trainable(self) -> int:
         """Trainable parameters, bias and batch normalisation included: what torch reports."""
-        extra = self.spec.out_channels * (int(self.bias) + 2 * int(self.norm))
-        return cost.of(self).params + extra
+        return cost.of(self).params + self.spec.out_channels * (self.bias + 2 * self.norm)
 
 
 def table(layers: Iterable[Layer]) -> pd.DataFrame:

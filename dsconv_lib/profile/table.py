@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dsconv_lib.profile.ledger import Ledger
-from dsconv_lib.profile.meter import Meter
-from dsconv_lib.profile.run import differentiate, inputs_of, undisturbed
+from dsconv_lib.profile.run import Meter, differentiate, inputs_of, undisturbed
 from dsconv_lib.spec import require_int
 
 
@@ -42,7 +41,7 @@ def profile(
         One row per operation, in the order of the forward pass, in columns
         layer (name of the innermost module that ran it), type (that module's class),
         operation (standard, grouped, depthwise, pointwise or transposed convolution; linear, a product with a weight;
-        matmul, a product of activations; a kind of `free.FREE` where it holds weights, with 0 MACs; or torch's own name
+        matmul, a product of activations; a kind of `operations.FREE` where it holds weights, with 0 MACs; or torch's own name
         of what cannot be counted),
         output (shape without the batch),
         macs (missing where unknown), params (trainable, bias included, each where it is first used and once),

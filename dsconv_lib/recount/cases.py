@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dsconv_lib import loops, ops
-from dsconv_lib.recount.values import random
+from dsconv_lib.recount.arrays import random
 from dsconv_lib.spec import SpecError, standard
 
 
