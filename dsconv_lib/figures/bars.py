@@ -26,14 +26,9 @@ def draw_macs(standard: Cost, depthwise: Cost, pointwise: Cost) -> Figure:
     axes.text(0, 1.32, f"standard: {standard.macs:,} MACs", color=COLOURS["standard"])
     axes.text(0, 0.32, f"separable: {parts:,} MACs, {standard.macs / parts:.2f} times fewer")
     axes.text(0, -0.55, f"depthwise {depthwise.macs:,}", color=COLOURS["depthwise"])
-    axes.text(
-        1,
-        -0.55,
-        f"pointwise {pointwise.macs:,}",
-        color=COLOURS["pointwise"],
-        ha="right",
-        transform=axes.get_yaxis_transform(),
-    )
-    axes.set(ylim=(-0.7, 1.7), xlim=(0, max(standard.macs, parts)))
+    longest = max(standard.macs, parts)
+    right = f"pointwise {pointwise.macs:,}"
+    axes.text(longest, -0.55, right, color=COLOURS["pointwise"], ha="right")
+    axes.set(ylim=(-0.7, 1.7), xlim=(0, longest))
     axes.axis("off")
     return figure

@@ -6,8 +6,9 @@
 >>> for_all(lambda c: run_loops("pointwise", c).macs == c.M * c.DG ** 2 * c.N)
 True
 
-It is the library's own names, and what these lack: `counts` of networks, `cases` of one layer, `arrays`, `texts`. `expressions` computes a calculation that is written down, and `verdicts` judges a
-printed figure or a statement by its calculations.
+It is the library's own names, and what these lack: `counts` of networks, `cases` of one layer, `arrays`, `texts`.
+`expressions` computes a calculation that is written down, and `verdicts` judges a printed figure or a statement by its
+calculations.
 """
 
 from math import prod
