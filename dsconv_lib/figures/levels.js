@@ -15,7 +15,7 @@ const ofKind = (layers, kind, measure) => sum(layers.filter((layer) => layer.kin
 const part = (tag, className, ...children) => make(tag, { className }, ...children);
 const heading = (textContent) => make("h3", { textContent });
 const radios = (className, ariaLabel, ...children) =>
-  Object.assign(div(className, ...children), { role: "radiogroup", ariaLabel });
+  make("div", { className, role: "radiogroup", ariaLabel }, ...children);
 
 const sentence = (layers, layer, measure) => {
   const { unit, verbs: [make, makes], parts } = MEASURES[measure];
@@ -192,10 +192,8 @@ const render = ({ model, el }) => {
       `parameters. Bytes are those of float32, each input and weight read once and each output written once. ` +
       `Pale bars: ${modelName(1, 224)}.`;
   };
-  draw();
   root.append(result, whole.element, details, note);
-  model.on("change", draw);
-  return () => model.off("change", draw);
+  return follow(model, draw);
 };
 
 const STYLE = `

@@ -32,8 +32,8 @@ def draw_runs(accuracies: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
         mean = percent.mean(axis=0)
         axes.plot(epochs, mean, color=NETWORKS[name])
         label = f"{name}: {mean[-1]:.2f} %, mean of {len(runs)}"
-        place = {"ha": "right", "transform": axes.transAxes}
-        axes.text(0.98, 0.16 - 0.1 * row, label, color=NETWORKS[name], **place)
+        place = (0.98, 0.16 - 0.1 * row)
+        axes.text(*place, label, color=NETWORKS[name], ha="right", transform=axes.transAxes)
     axes.set(xlabel="epoch", ylabel="test accuracy in %")
     return figure
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from dsconv_lib.profile.weights import Weights
 
 _FREE_NAMES = {
     "normalisation": """native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
@@ -100,7 +101,7 @@ def is_product(name: str) -> bool:
     return name in CONVOLUTIONS or base(name) in PRODUCTS
 
 
-def cost_of(name: str, args: tuple[Any, ...], output: Tensor, weights: Container[Tensor]) -> Cost:
+def cost_of(name: str, args: tuple[Any, ...], output: Tensor, weights: Weights) -> Cost:
     """Count one convolution or matrix product, from the arguments and the (first) output of torch's operation."""
     if name == "convolution_backward":
         gradient, x, weight, transposed, wanted = *args[:3], args[7], args[10]

@@ -41,8 +41,8 @@ def profile(
         One row per operation, in the order of the forward pass, in columns
         layer (name of the innermost module that ran it), type (that module's class),
         operation (standard, grouped, depthwise, pointwise or transposed convolution; linear, a product with a weight;
-        matmul, a product of activations; a kind of `operations.FREE` where it holds weights, with 0 MACs; or torch's own
-        name of what cannot be counted),
+        matmul, a product of activations; a kind of `operations.FREE` where it holds weights, with 0 MACs; or
+        torch's own name of what cannot be counted),
         output (shape without the batch),
         macs (missing where unknown), params (trainable, bias included, each where it is first used and once),
         reads and writes (activations: elements of the inputs that are no weight, and of the output; where "same"
