@@ -55,6 +55,9 @@ const form = (model, fields, problem) => {
     return !reason;
   };
   const take = ({ name }, value) => change(model, { [name]: value });
+  const attempt = (field, wanted) => {
+    if (say(field, why(field, wanted))) take(field, wanted);
+  };
   const settle = (field, wanted) => {
     const reason = why(field, wanted);
     const now = number(field);
@@ -71,13 +74,10 @@ const form = (model, fields, problem) => {
     const box = make("input", { type: "number", min, max, ariaLabel: `${title}, as a number` });
     const tick = make("input", { type: "checkbox" });
     slider.oninput = () => settle(field, slider.valueAsNumber);
-    box.oninput = () => {
-      if (say(field, why(field, box.valueAsNumber))) take(field, box.valueAsNumber);
-    };
+    box.oninput = () => attempt(field, box.valueAsNumber);
     box.onchange = () => settle(field, box.valueAsNumber);
     tick.onchange = () => {
-      const wanted = tick.checked ? word : number(field);
-      if (say(field, why(field, wanted))) take(field, wanted);
+      attempt(field, tick.checked ? word : number(field));
       show();
     };
     const name = make("span", { className: "name" }, title, " ", make("i", {}, ...symbol()));

@@ -256,15 +256,16 @@ const render = ({ model, el }) => {
 
   const choices = Object.entries(runs).map(([name, steps]) => {
     const total = steps.at(-1).macs;
-    const bar = div("bar", div(""), div(""));
     const first = steps.findLast(({ half }) => half === HALVES[name][0]).macs;
+    const bar = div("bar", div(""), div(""));
     bar.style.cssText = `width: ${(100 * total) / most}%; --first: ${(100 * first) / total}%`;
     const radio = make("input", { type: "radio", name: "operation" });
     radio.onchange = () => {
       pause();
       set({ step: 1, operation: name });
     };
-    return { name, total, bar, radio, label: make("label", { className: name }, name, radio, make("b", {}, `${total}`), bar) };
+    const label = make("label", { className: name }, name, radio, make("b", {}, `${total}`), bar);
+    return { name, total, bar, radio, label };
   });
 
   const equation = make("p", { className: "equation" });

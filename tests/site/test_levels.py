@@ -215,8 +215,8 @@ def check_layer(shown, layers, layer, twin):
     assert prod(x**e for _, x, e in looks + gives) == own.macs
 
     for (unit, number, share, standard), measure in zip(shown["rows"], UNITS, strict=True):
-        assert (unit, number) == (UNITS[measure], f"{count(cost, measure):,}")
-        assert per_cent(share) == close(count(cost, measure), count(whole, measure))
+        assert (unit, number) == (UNITS[measure], f"{count(own, measure):,}")
+        assert per_cent(share) == close(count(own, measure), count(whole, measure))
         assert standard == f"{count(cost.of(twin), measure):,}"
     if twin.name == layer.name:
         assert shown["twin"].endswith(f"keeps the {layer.name} as it is.")
