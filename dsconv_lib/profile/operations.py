@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from dsconv_lib.profile.weights import Weights
-
 _FREE_NAMES = {
     "normalisation": """native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
         _batch_norm_with_update _batch_norm_no_update batch_norm cudnn_batch_norm miopen_batch_norm native_layer_norm
@@ -101,7 +99,7 @@ def is_product(name: str) -> bool:
     return name in CONVOLUTIONS or base(name) in PRODUCTS
 
 
-def cost_of(name: str, args: tuple[Any, ...], output: Tensor, weights: Weights) -> Cost:
+def cost_of(name: str, args: tuple[Any, ...], output: Tensor) -> Cost:
     """Count one convolution or matrix product, from the arguments and the (first) output of torch's operation."""
     if name == "convolution_backward":
         gradient, x, weight, transposed, wanted = *args[:3], args[7], args[10]
@@ -115,7 +113,7 @@ def cost_of(name: str, args: tuple[Any, ...], output: Tensor, weights: Weights) 
     first = PRODUCTS[base(name)]
     a, b = args[first : first + 2]
     macs = a.numel() * (b.shape[-1] if b.ndim > 1 else 1)
-    return Cost("linear" if a in weights or b in weights else "matmul", macs, (a, b))
+    return Cost("matmul", macs, (a, b))
 
 
 def _kind(x: Tensor, weight: Tensor, transposed: bool, groups: int) -> str:

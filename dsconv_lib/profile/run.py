@@ -23,7 +23,6 @@ class Meter(TorchDispatchMode):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
-        self.weights = ledger.weights
         self.write = ledger.forward
 
     @classmethod
@@ -47,7 +46,7 @@ class Meter(TorchDispatchMode):
         tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         outputs = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
         if product and all(t.layout == torch.strided for t in tensors):
-            cost = cost_of(name, args, outputs[0], self.weights)
+            cost = cost_of(name, args, outputs[0])
         elif free:
             cost = Cost(free, 0)
         else:
