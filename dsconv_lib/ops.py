@@ -8,6 +8,7 @@ Each raises `SpecError`, naming the argument, its value and what was expected.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Unpack
 
 import numpy as np
@@ -61,7 +62,7 @@ def standard(
         x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups
     )
     kernel = weight.reshape(groups, -1, *weight.shape[1:])
-    y = np.zeros((len(x), groups, kernel.shape[1], specs.positions(spec.out_size)), x.dtype)
+    y = np.zeros((len(x), groups, kernel.shape[1], prod(spec.out_size)), x.dtype)
     for u, v, view in taps(spec.pad(x), spec):
         y += kernel[..., u, v] @ _grouped(view, groups)
     return y.reshape(spec.output_shape(len(x)))
@@ -186,10 +187,9 @@ def separable(
     Returns:
         The output, shape (B, N, H_out, W_out), same dtype.
     """
-    specs.of_separable(
-        x, depthwise_weight, pointwise_weight, stride=stride, padding=padding, dilation=dilation
-    )
-    filtered = depthwise(x, depthwise_weight, stride=stride, padding=padding, dilation=dilation)
+    window: Window = {"stride": stride, "padding": padding, "dilation": dilation}
+    specs.of_separable(x, depthwise_weight, pointwise_weight, **window)
+    filtered = depthwise(x, depthwise_weight, **window)
     return pointwise(filtered, pointwise_weight)
 
 

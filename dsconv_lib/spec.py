@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import numpy as np
@@ -126,14 +125,6 @@ class SeparableSpec(NamedTuple):
 
     depthwise: ConvSpec
     pointwise: ConvSpec
-
-    def input_shape(self, batch: int = 1) -> Sizes:
-        """Shape of what the first half reads: (batch, M, *in_size)."""
-        return self.depthwise.input_shape(batch)
-
-    def output_shape(self, batch: int = 1) -> Sizes:
-        """Shape of what the second half writes: (batch, N, *out_size)."""
-        return self.pointwise.output_shape(batch)
 
 
 class Window(TypedDict, total=False):
@@ -270,10 +261,8 @@ def of_arrays(
     check_array(names[0], x, "(batch, in_channels, height, width)")
     check_array(names[1], weight, "(out_channels, in_channels / groups, height, width)")
     if x.dtype != weight.dtype:
-        raise SpecError(
-            f"{names[0]} is {x.dtype} and {names[1]} is {weight.dtype}: expected one dtype for both; "
-            f"convert one with .astype"
-        )
+        given = f"{names[0]} is {x.dtype} and {names[1]} is {weight.dtype}"
+        raise SpecError(f"{given}: expected one dtype for both; convert one with .astype")
     require_int("groups", groups)
     (_, in_channels, *in_size), (out_channels, depth, *kernel_size) = x.shape, weight.shape
     if depth * groups != in_channels:
@@ -296,10 +285,10 @@ def of_depthwise(
     check_array(names[1], weight, "(in_channels * multiplier, 1, height, width)")
     in_channels = x.shape[1]
     if weight.shape[1] != 1 or weight.shape[0] % in_channels:
-        raise SpecError(
-            f"{names[1]} has shape {weight.shape}: expected ({in_channels} * multiplier, 1, height, width), "
-            f"since {names[0]} has {in_channels} channels"
+        expected = (
+            f"({in_channels} * multiplier, 1, height, width), since {names[0]} has {in_channels}"
         )
+        raise SpecError(f"{names[1]} has shape {weight.shape}: expected {expected} channels")
     return of_arrays(x, weight, groups=in_channels, names=names, **window)
 
 
@@ -370,11 +359,6 @@ def per_dimension(name: str, value: Size, ndim: int | None, minimum: int = 1) ->
             raise
         expected = str(error).partition(": ")[2]
         raise SpecError(f"{name}={value!r}: {expected} in each place") from None
-
-
-def positions(size: Sequence[int]) -> int:
-    """Number of pixels in an image of this size: the product of its sides."""
-    return prod(size)
 
 
 def pads_of(

@@ -8,8 +8,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
 from rich.table import Table
+from typer import Argument, Option
 
 from dsconv_lib import networks
 from dsconv_lib.cli.console import one_line_errors, open_console
@@ -44,21 +44,19 @@ COSTED: dict[CostedModel, Callable[..., list[networks.Layer]]] = {
 
 
 def cost_command(
-    model: Annotated[CostedModel, typer.Argument(help="The network.")],
+    model: Annotated[CostedModel, Argument(help="The network.")],
     size: Annotated[
-        int | None, typer.Option(help="Side of the image in pixels (from the network).")
+        int | None, Option(help="Side of the image in pixels (from the network).")
     ] = None,
     alpha: Annotated[
-        float | None, typer.Option(help="Width multiplier (1), where the network has one.")
+        float | None, Option(help="Width multiplier (1), where the network has one.")
     ] = None,
     stem: Annotated[
-        Stem | None,
-        typer.Option(help="small does not halve the image in MobileNetV1's first layer."),
+        Stem | None, Option(help="small does not halve the image in MobileNetV1's first layer.")
     ] = None,
-    classes: Annotated[int, typer.Option(help="Outputs of the classifier.")] = 1000,
+    classes: Annotated[int, Option(help="Outputs of the classifier.")] = 1000,
     plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.png", help="Also draw one bar per layer, into this file."),
+        Path | None, Option(metavar="FILE.png", help="Also draw one bar per layer, into this file.")
     ] = None,
 ) -> None:
     """Print what each layer of a network costs, for one image."""

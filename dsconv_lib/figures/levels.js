@@ -204,7 +204,6 @@ const STYLE = `
   h3 { margin: 0.25rem 0; font-size: 1em; line-height: 44px; }
   section { border-top: 1px solid var(--line); }
   input { accent-color: currentcolor; }
-  output { text-align: right; }
   select, button {
     min-width: 0; min-height: 44px; padding: 0 0.6rem; border: 1px solid currentcolor; border-radius: 6px;
     background: transparent; font: inherit; color: inherit;
@@ -247,7 +246,7 @@ const STYLE = `
   .sheet { fill: currentcolor; fill-opacity: 0.08; stroke: currentcolor; stroke-opacity: 0.6; }
   rect:is(.looks, .gives) { stroke: #fff; }
   dl { display: grid; grid-template-columns: auto 1fr; gap: 0 0.75rem; margin: 0 0 0.75rem; }
-  dt { text-align: right; }
+  :is(output, dt) { text-align: right; }
   dd { margin: 0; }
   .note { margin: 0.75rem 0 0; font-size: 0.9em; }
   @container (max-width: 32rem) {

@@ -53,8 +53,7 @@ const grid = (side) => {
     frame.style.cssText = `--top: ${top}; --left: ${left}; --size: ${size}`;
     cells.forEach((cell, k) => {
       const [i, j] = [Math.floor(k / side), k % side];
-      const number = rows[i]?.[j];
-      cell.textContent = number === undefined ? "" : signed(number);
+      cell.textContent = signed(rows[i]?.[j] ?? "");
       cell.className = top <= i && i < top + size && left <= j && j < left + size ? "on" : "";
     });
   };
@@ -65,8 +64,8 @@ const grid = (side) => {
 const picture = (half) => {
   const { x, weight, inSide, size, outSide } = sizes(half);
   const part = (above, { element }, below = "") => div("part", div("", above), element, div("", below));
-  const rows = x.map(() => (
-    { input: grid(inSide), filter: make("span"), kernel: grid(size), product: grid(size), sum: make("span") }));
+  const span = () => make("span");
+  const rows = x.map(() => ({ input: grid(inSide), filter: span(), kernel: grid(size), product: grid(size), sum: span() }));
   const outputs = weight.map(() => grid(outSide));
   const element = div(
     "picture",
@@ -82,8 +81,7 @@ const picture = (half) => {
   const show = (made) => {
     const { n, i, j, channels, products, sums } = made.at(-1);
     rows.forEach(({ input, filter, kernel, product, sum }, m) => {
-      const k = channels.indexOf(m);
-      const read = k >= 0;
+      const k = channels.indexOf(m), read = k >= 0;
       const name = half === "depthwise" ? m : n;
       const taps = weight[name][half === "depthwise" ? 0 : m];
       const window = x[m].slice(i, i + size).map((row) => row.slice(j, j + size));

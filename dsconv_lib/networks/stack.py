@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TypedDict, Unpack
 
 from dsconv_lib import spec as specs
@@ -47,7 +48,7 @@ class Stack:
         spec = specs.standard(
             self.channels, channels, self.size, kernel_size, groups=groups, **slide
         )
-        kind: Kind = "pointwise" if specs.positions(spec.kernel_size) == 1 else "standard"
+        kind: Kind = "pointwise" if prod(spec.kernel_size) == 1 else "standard"
         return self._append(name, kind, spec, self.bias, self.norm)
 
     def separable(
@@ -106,7 +107,7 @@ class Stack:
 
     def flatten(self) -> Stack:
         """Turn the map into a single pixel with a channel for each of its numbers."""
-        self.channels, self.size = self.channels * specs.positions(self.size), (1, 1)
+        self.channels, self.size = self.channels * prod(self.size), (1, 1)
         return self
 
     def average(self) -> Stack:

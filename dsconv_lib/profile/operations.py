@@ -41,13 +41,14 @@ _FREE_NAMES = {
 }
 # Operation of torch, without the underscore of its in-place form and without "_backward": why it is free.
 FREE = {name: kind for kind, names in _FREE_NAMES.items() for name in names.split()}
-CONVOLUTIONS = frozenset({"convolution", "_convolution", "convolution_backward"})
+CONVOLUTIONS = frozenset({"convolution", "_convolution"})
 # Where the first of the two factors stands: in addmm(bias, x, weight) it is the second argument.
 PRODUCTS = {"mm": 0, "bmm": 0, "mv": 0, "dot": 0, "vdot": 0} | dict.fromkeys(
     ("addmm", "baddbmm", "addbmm", "addmv"), 1
 )
 # Their gradients are outer products, which autograd writes as broadcast element-wise ones.
 VECTOR_PRODUCTS = frozenset({"mv", "addmv", "dot", "vdot"})
+COUNTED = CONVOLUTIONS | PRODUCTS.keys()
 
 
 class Cost(NamedTuple):
@@ -90,23 +91,14 @@ def why_free(func: Any) -> str | None:
     return "bookkeeping" if name.startswith("profiler::") else FREE.get(base(name))
 
 
-def is_product(name: str) -> bool:
-    """Say whether an operation of torch is counted.
-
-    >>> is_product("addmm"), is_product("convolution_backward"), is_product("add")
-    (True, True, False)
-    """
-    return name in CONVOLUTIONS or base(name) in PRODUCTS
-
-
 def cost_of(name: str, args: tuple[Any, ...], output: Tensor) -> Cost:
-    """Count one convolution or matrix product, from the arguments and the (first) output of torch's operation."""
+    """Count one of `COUNTED`, or its gradient, from the arguments and the (first) output of torch's operation."""
     if name == "convolution_backward":
         gradient, x, weight, transposed, wanted = *args[:3], args[7], args[10]
         # Each gradient pairs the same inputs, outputs and weights as the forward pass.
         macs = _pairs(x if transposed else gradient, weight) * sum(wanted[:2])
         return Cost("gradient", macs, (x, weight))
-    if name in CONVOLUTIONS:
+    if base(name) in CONVOLUTIONS:
         x, weight, transposed, groups = args[0], args[1], args[6], args[8]
         macs = _pairs(x if transposed else output, weight)
         return Cost(_kind(x, weight, transposed, groups), macs, (x, weight))

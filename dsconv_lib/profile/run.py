@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -13,17 +13,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dsconv_lib.profile.ledger import Ledger
-from dsconv_lib.profile.operations import Cost, cost_of, is_product, name_of, why_free
+from dsconv_lib.profile.operations import COUNTED, Cost, base, cost_of, name_of, why_free
 from dsconv_lib.spec import SpecError
 
 
 class Meter(TorchDispatchMode):
     """While it is on, `write` gets what each operation costs: the ledger's `forward`, and later its `backward`."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, write: Callable[[str, Cost, list[Tensor], list[Tensor]], None]) -> None:
         super().__init__()
-        self.write = ledger.forward
+        self.write = write
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -34,7 +33,7 @@ class Meter(TorchDispatchMode):
         """Run one operation of torch and write down what it cost."""
         kwargs = kwargs or {}
         name = name_of(func)
-        product = is_product(name)
+        product = base(name) in COUNTED
         free = None if product else why_free(func)
         if not product and free is None:
             # Under inference_mode an operation that is made of others arrives in one piece.

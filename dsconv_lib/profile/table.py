@@ -58,7 +58,7 @@ def profile(
     """
     inputs = inputs_of(model, input_size, require_int("batch", batch))
     ledger = Ledger(model, len(inputs[0]) if inputs[0].ndim else 1)
-    meter = Meter(ledger)
+    meter = Meter(ledger.forward)
     with undisturbed(model), ledger.following(model), torch.set_grad_enabled(backward), meter:
         outputs = model(*inputs)
         if backward:
