@@ -90,6 +90,7 @@ class Reads(NamedTuple):
 def reads(operation: Callable[[Array, Array], Array], weight: Array) -> Reads:
     """Count what the middle of the first output channel reads of four channels of 7 x 7 pixels.
 
+    >>> from dsconv_lib import ops
     >>> reads(ops.depthwise, random(4, 1, 3, 3))
     Reads(channels=1, pixels=9)
     """
