@@ -8,14 +8,14 @@ weight is read once and every output written once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import reduce
 from math import prod
 from operator import add
 from typing import Protocol, TypeAlias
 
-from dsconv_lib.spec import ConvSpec, Size, SpecError, per_dimension, positions, require_int
+from dsconv_lib.spec import ConvSpec, Size, SpecError, per_dimension, require_int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,7 @@ class Cost:
     writes: int
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            macs=self.macs + other.macs,
-            params=self.params + other.params,
-            reads=self.reads + other.reads,
-            writes=self.writes + other.writes,
-        )
+        return Cost(**{name: count + getattr(other, name) for name, count in asdict(self).items()})
 
     @property
     def flops(self) -> int:
@@ -92,7 +87,7 @@ def of(what: Costly, batch: int = 1, *, bias: bool = False) -> Cost:
         batch = require_int("batch", batch)
         weights = prod(what.weight_shape)
         return Cost(
-            macs=batch * positions(what.out_size) * weights,
+            macs=batch * prod(what.out_size) * weights,
             params=weights + (what.out_channels if bias else 0),
             reads=prod(what.input_shape(batch)),
             writes=prod(what.output_shape(batch)),
@@ -125,5 +120,5 @@ def ratio(out_channels: int, kernel_size: Size, *, multiplier: int = 1) -> Fract
     """
     out_channels = require_int("out_channels", out_channels)
     multiplier = require_int("multiplier", multiplier)
-    taps = positions(per_dimension("kernel_size", kernel_size, None))
+    taps = prod(per_dimension("kernel_size", kernel_size, None))
     return multiplier * (Fraction(1, out_channels) + Fraction(1, taps))

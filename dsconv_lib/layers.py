@@ -7,16 +7,13 @@ convolution was made.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, overload
+from typing import overload
 
 from torch import nn
 
 from dsconv_lib.spec import Kernel, SeparableSpec, SpecError, pads_of
 
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
-
-_CONV: dict[int, type[Any]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-_NORM: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
 @overload
@@ -58,7 +55,7 @@ def of(
         for name, half in conv._asdict().items():
             parts[name] = _torch_layer(half, bias)
             if norm_relu:
-                parts[f"{name}_norm"] = _NORM[half.ndim](half.out_channels)
+                parts[f"{name}_norm"] = getattr(nn, f"BatchNorm{half.ndim}d")(half.out_channels)
                 parts[f"{name}_relu"] = nn.ReLU(inplace=True)
         return nn.Sequential(parts)
     if norm_relu or not isinstance(conv, Kernel):
@@ -72,10 +69,9 @@ def _torch_layer(kernel: Kernel, bias: bool) -> Conv:
     if not even:
         same = pads_of("same", kernel.kernel_size, kernel.stride, kernel.dilation)
         if kernel.pads != same:
-            raise SpecError(
-                f"pads={kernel.pads}: expected before == after, or {same}, as padding='same'"
-            )
-    layer: Conv = _CONV[kernel.ndim](
+            expected = f"before == after, or {same}, as padding='same'"
+            raise SpecError(f"pads={kernel.pads}: expected {expected}")
+    layer: Conv = getattr(nn, f"Conv{kernel.ndim}d")(
         kernel.in_channels,
         kernel.out_channels,
         kernel.kernel_size,

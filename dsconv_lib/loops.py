@@ -11,6 +11,8 @@ through the innermost line is one multiply-accumulate (1 MAC); taps that fall on
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from dsconv_lib.spec import (
@@ -22,7 +24,6 @@ from dsconv_lib.spec import (
     of_depthwise,
     of_pointwise,
     of_separable,
-    positions,
     require_int,
 )
 
@@ -155,4 +156,4 @@ def trips(spec: ConvSpec, batch: int = 1) -> int:
     channels_per_group = spec.in_channels // spec.groups
     batch = require_int("batch", batch)
     ranges = (batch, spec.out_channels, *spec.out_size, channels_per_group, *spec.kernel_size)
-    return positions(ranges)
+    return prod(ranges)

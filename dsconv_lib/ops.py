@@ -2,29 +2,19 @@
 
 All rest on one idea: a convolution with a K x K kernel is a sum of K x K shifted 1 x 1 convolutions. `taps` yields
 one shifted view of the padded input for each kernel position; the operations differ only in what they do with it.
+Each raises `SpecError`, naming the argument, its value and what was expected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Unpack
 
 import numpy as np
 
-from dsconv_lib.spec import (
-    Array,
-    ConvSpec,
-    Padding,
-    Size,
-    SpecError,
-    Window,
-    check_array,
-    of_arrays,
-    of_depthwise,
-    of_pointwise,
-    of_separable,
-    positions,
-)
+from dsconv_lib import spec as specs
+from dsconv_lib.spec import Array, ConvSpec, Padding, Size, SpecError, Window
 
 
 def taps(padded: Array, spec: ConvSpec) -> Iterator[tuple[int, int, Array]]:
@@ -65,15 +55,14 @@ def standard(
     Returns:
         The output, shape (B, N, H_out, W_out), same dtype.
 
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
-
     >>> standard(np.ones((1, 3, 8, 8)), np.ones((256, 3, 5, 5)), padding="same").shape
     (1, 256, 8, 8)
     """
-    spec = of_arrays(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    spec = specs.of_arrays(
+        x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
     kernel = weight.reshape(groups, -1, *weight.shape[1:])
-    y = np.zeros((len(x), groups, kernel.shape[1], positions(spec.out_size)), x.dtype)
+    y = np.zeros((len(x), groups, kernel.shape[1], prod(spec.out_size)), x.dtype)
     for u, v, view in taps(spec.pad(x), spec):
         y += kernel[..., u, v] @ _grouped(view, groups)
     return y.reshape(spec.output_shape(len(x)))
@@ -85,24 +74,20 @@ def standard_backward(
     """Differentiate `standard`: the gradients of a scalar loss with respect to `x` and `weight`.
 
     Args:
-        grad_output: the loss's gradient with respect to the output, shape (B, N, H_out, W_out).
+        grad_output: the loss's gradient with respect to the output, of its shape (B, N, H_out, W_out) and dtype.
         x, weight, groups, **window: what the forward pass was given, stride, padding and dilation too.
 
     Returns:
         The gradients, shaped like `x` and like `weight`.
-
-    Raises:
-        SpecError: as `standard`, and if `grad_output` is not shaped and typed like the output.
     """
-    spec = of_arrays(x, weight, groups=groups, **window)
+    spec = specs.of_arrays(x, weight, groups=groups, **window)
     _check_grad(grad_output, x, spec)
     kernel = weight.reshape(groups, -1, *weight.shape[1:])
     grad = _grouped(grad_output, groups)
     padded = spec.pad(x)
     grad_padded, grad_kernel = np.zeros_like(padded), np.zeros_like(kernel)
-    for (u, v, view), (_, _, grad_view) in zip(
-        taps(padded, spec), taps(grad_padded, spec), strict=True
-    ):
+    both = zip(taps(padded, spec), taps(grad_padded, spec), strict=True)
+    for (u, v, view), (_, _, grad_view) in both:
         grad_kernel[..., u, v] = (grad @ _grouped(view, groups).swapaxes(-1, -2)).sum(axis=0)
         grad_view += (kernel[..., u, v].swapaxes(-1, -2) @ grad).reshape(view.shape)
     return _unpad(grad_padded, spec), grad_kernel.reshape(weight.shape)
@@ -121,13 +106,10 @@ def depthwise(
     Returns:
         The output, shape (B, M * multiplier, H_out, W_out), same dtype.
 
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
-
     >>> depthwise(np.ones((1, 3, 8, 8)), np.ones((3, 1, 5, 5)), padding="same").shape
     (1, 3, 8, 8)
     """
-    spec = of_depthwise(x, weight, stride=stride, padding=padding, dilation=dilation)
+    spec = specs.of_depthwise(x, weight, stride=stride, padding=padding, dilation=dilation)
     kernel = weight.reshape(x.shape[1], -1, *weight.shape[2:], 1, 1)
     y = np.zeros((*x.shape[:2], kernel.shape[1], *spec.out_size), x.dtype)
     for u, v, view in taps(spec.pad(x), spec):
@@ -140,17 +122,16 @@ def depthwise_backward(
 ) -> tuple[Array, Array]:
     """Differentiate `depthwise`: the gradients of a scalar loss with respect to `x` and `weight`.
 
-    Arguments, results and errors are those of `standard_backward`, with shapes as in `depthwise`.
+    Arguments and results are those of `standard_backward`, with shapes as in `depthwise`.
     """
-    spec = of_depthwise(x, weight, **window)
+    spec = specs.of_depthwise(x, weight, **window)
     _check_grad(grad_output, x, spec)
     kernel = weight.reshape(x.shape[1], -1, *weight.shape[2:], 1, 1)
     grad = grad_output.reshape(*x.shape[:2], kernel.shape[1], *spec.out_size)
     padded = spec.pad(x)
     grad_padded, grad_kernel = np.zeros_like(padded), np.zeros_like(kernel)
-    for (u, v, view), (_, _, grad_view) in zip(
-        taps(padded, spec), taps(grad_padded, spec), strict=True
-    ):
+    both = zip(taps(padded, spec), taps(grad_padded, spec), strict=True)
+    for (u, v, view), (_, _, grad_view) in both:
         grad_kernel[:, :, u, v, 0, 0] = (grad * view[:, :, None]).sum(axis=(0, 3, 4))
         grad_view += (kernel[:, :, u, v] * grad).sum(axis=2)
     return _unpad(grad_padded, spec), grad_kernel.reshape(weight.shape)
@@ -167,13 +148,10 @@ def pointwise(x: Array, weight: Array, *, stride: Size = 1) -> Array:
     Returns:
         The output, shape (B, N, H_out, W_out), same dtype.
 
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
-
     >>> pointwise(np.ones((1, 3, 8, 8)), np.ones((256, 3, 1, 1))).shape
     (1, 256, 8, 8)
     """
-    spec = of_pointwise(x, weight, stride=stride)
+    spec = specs.of_pointwise(x, weight, stride=stride)
     pixels = x[:, :, :: spec.stride[0], :: spec.stride[1]].reshape(*x.shape[:2], -1)
     return (weight[:, :, 0, 0] @ pixels).reshape(spec.output_shape(len(x)))
 
@@ -183,9 +161,9 @@ def pointwise_backward(
 ) -> tuple[Array, Array]:
     """Differentiate `pointwise`: the gradients of a scalar loss with respect to `x` and `weight`.
 
-    Arguments, results and errors are those of `standard_backward`, with shapes as in `pointwise`.
+    Arguments and results are those of `standard_backward`, with shapes as in `pointwise`.
     """
-    of_pointwise(x, weight, stride=stride)
+    specs.of_pointwise(x, weight, stride=stride)
     return standard_backward(grad_output, x, weight, stride=stride)
 
 
@@ -208,14 +186,10 @@ def separable(
 
     Returns:
         The output, shape (B, N, H_out, W_out), same dtype.
-
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
     """
-    of_separable(
-        x, depthwise_weight, pointwise_weight, stride=stride, padding=padding, dilation=dilation
-    )
-    filtered = depthwise(x, depthwise_weight, stride=stride, padding=padding, dilation=dilation)
+    window: Window = {"stride": stride, "padding": padding, "dilation": dilation}
+    specs.of_separable(x, depthwise_weight, pointwise_weight, **window)
+    filtered = depthwise(x, depthwise_weight, **window)
     return pointwise(filtered, pointwise_weight)
 
 
@@ -228,13 +202,10 @@ def separable_backward(
 ) -> tuple[Array, Array, Array]:
     """Differentiate `separable`: the gradients with respect to `x` and to both weights.
 
-    The depthwise output is computed again rather than kept. Arguments and errors are those of `separable` and
-    `standard_backward`.
-
-    Returns:
-        The gradients, shaped like `x`, `depthwise_weight` and `pointwise_weight`.
+    The depthwise output is computed again rather than kept. Arguments are those of `separable` and
+    `standard_backward`; the gradients are shaped like `x`, `depthwise_weight` and `pointwise_weight`.
     """
-    of_separable(x, depthwise_weight, pointwise_weight, **window)
+    specs.of_separable(x, depthwise_weight, pointwise_weight, **window)
     filtered = depthwise(x, depthwise_weight, **window)
     grad_filtered, grad_pointwise = pointwise_backward(grad_output, filtered, pointwise_weight)
     grad_x, grad_depthwise = depthwise_backward(grad_filtered, x, depthwise_weight, **window)
@@ -252,7 +223,7 @@ def _unpad(padded: Array, spec: ConvSpec) -> Array:
 
 
 def _check_grad(grad_output: Array, x: Array, spec: ConvSpec) -> None:
-    check_array("grad_output", grad_output, "(batch, out_channels, out_height, out_width)")
+    specs.check_array("grad_output", grad_output, "(batch, out_channels, out_height, out_width)")
     expected = spec.output_shape(len(x))
     if grad_output.shape != expected or grad_output.dtype != x.dtype:
         raise SpecError(

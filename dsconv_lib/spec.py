@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from dsconv_lib.errors import UserError
 
 Size = int | Sequence[int]
+Sizes = tuple[int, ...]  # one for each dimension
 Padding = int | Sequence[int] | Literal["same", "valid"]
 Array = NDArray[Any]
 
@@ -38,26 +38,22 @@ class Kernel:
 
     in_channels: int
     out_channels: int
-    kernel_size: tuple[int, ...]
-    stride: tuple[int, ...]
+    kernel_size: Sizes
+    stride: Sizes
     pads: tuple[tuple[int, int], ...]
-    dilation: tuple[int, ...]
+    dilation: Sizes
     groups: int = 1
 
     def __post_init__(self) -> None:
         # The setter goes round `frozen`: NumPy's own ints would overflow in the products of `cost`.
         for name in ("in_channels", "out_channels", "groups"):
             object.__setattr__(self, name, require_int(name, getattr(self, name)))
-        object.__setattr__(
-            self, "kernel_size", per_dimension("kernel_size", self.kernel_size, None)
-        )
-        for name in ("stride", "dilation"):
-            object.__setattr__(self, name, per_dimension(name, getattr(self, name), self.ndim))
+        for name in ("kernel_size", "stride", "dilation"):
+            ndim = None if name == "kernel_size" else self.ndim
+            object.__setattr__(self, name, per_dimension(name, getattr(self, name), ndim))
         if len(self.pads) != self.ndim:
-            raise SpecError(
-                f"pads={self.pads!r}: expected {self.ndim} pairs (before, after), "
-                f"one per spatial dimension"
-            )
+            expected = f"{self.ndim} pairs (before, after), one per spatial dimension"
+            raise SpecError(f"pads={self.pads!r}: expected {expected}")
         for pair in self.pads:
             per_dimension("pads", pair, 2, minimum=0)
         for name in ("in_channels", "out_channels"):
@@ -73,12 +69,12 @@ class Kernel:
         return len(self.kernel_size)
 
     @property
-    def kernel_span(self) -> tuple[int, ...]:
+    def kernel_span(self) -> Sizes:
         """Input pixels from the kernel's first tap to its last, dilation included: d (K - 1) + 1."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
 
     @property
-    def weight_shape(self) -> tuple[int, ...]:
+    def weight_shape(self) -> Sizes:
         """Shape of the weight in torch's layout: (N, M / groups, *kernel_size)."""
         return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
 
@@ -93,7 +89,7 @@ class ConvSpec(Kernel):
         SpecError: as `Kernel`, and if the kernel does not fit into the padded input.
     """
 
-    in_size: tuple[int, ...]
+    in_size: Sizes
 
     def __post_init__(self) -> None:
         Kernel.__post_init__(self)  # super() does not know a class with slots
@@ -106,20 +102,16 @@ class ConvSpec(Kernel):
             )
 
     @property
-    def out_size(self) -> tuple[int, ...]:
+    def out_size(self) -> Sizes:
         """Side lengths of the output: floor((D_F + 2 p - span) / s) + 1 in each dimension."""
-        return tuple(
-            (size + sum(pads) - span) // step + 1
-            for size, pads, span, step in zip(
-                self.in_size, self.pads, self.kernel_span, self.stride, strict=True
-            )
-        )
+        each = zip(self.in_size, self.pads, self.kernel_span, self.stride, strict=True)
+        return tuple((n + sum(pads) - span) // step + 1 for n, pads, span, step in each)
 
-    def input_shape(self, batch: int = 1) -> tuple[int, ...]:
+    def input_shape(self, batch: int = 1) -> Sizes:
         """Shape of the input in torch's layout: (batch, M, *in_size)."""
         return (batch, self.in_channels, *self.in_size)
 
-    def output_shape(self, batch: int = 1) -> tuple[int, ...]:
+    def output_shape(self, batch: int = 1) -> Sizes:
         """Shape of the output in torch's layout: (batch, N, *out_size)."""
         return (batch, self.out_channels, *self.out_size)
 
@@ -133,14 +125,6 @@ class SeparableSpec(NamedTuple):
 
     depthwise: ConvSpec
     pointwise: ConvSpec
-
-    def input_shape(self, batch: int = 1) -> tuple[int, ...]:
-        """Shape of what the first half reads: (batch, M, *in_size)."""
-        return self.depthwise.input_shape(batch)
-
-    def output_shape(self, batch: int = 1) -> tuple[int, ...]:
-        """Shape of what the second half writes: (batch, N, *out_size)."""
-        return self.pointwise.output_shape(batch)
 
 
 class Window(TypedDict, total=False):
@@ -184,10 +168,9 @@ def standard(
     ((2, 3, 8, 8), (256, 3, 5, 5), (2, 256, 8, 8))
     """
     in_size = per_dimension("in_size", in_size, None)
-    ndim = len(in_size)
-    kernel_size = per_dimension("kernel_size", kernel_size, ndim)
-    stride = per_dimension("stride", stride, ndim)
-    dilation = per_dimension("dilation", dilation, ndim)
+    kernel_size = per_dimension("kernel_size", kernel_size, len(in_size))
+    stride = per_dimension("stride", stride, len(in_size))
+    dilation = per_dimension("dilation", dilation, len(in_size))
     return ConvSpec(
         in_channels=in_channels,
         out_channels=out_channels,
@@ -219,12 +202,7 @@ def depthwise(
     in_channels = require_int("in_channels", in_channels)
     multiplier = require_int("multiplier", multiplier)
     return standard(
-        in_channels,
-        multiplier * in_channels,
-        in_size,
-        kernel_size,
-        groups=in_channels,
-        **window,
+        in_channels, multiplier * in_channels, in_size, kernel_size, groups=in_channels, **window
     )
 
 
@@ -281,15 +259,23 @@ def of_arrays(
         SpecError: on a wrong type, rank, dtype, an empty array, or channels that do not match.
     """
     check_array(names[0], x, "(batch, in_channels, height, width)")
-    return _of_weight(x.shape, x.dtype, weight, groups, names, window)
+    check_array(names[1], weight, "(out_channels, in_channels / groups, height, width)")
+    if x.dtype != weight.dtype:
+        given = f"{names[0]} is {x.dtype} and {names[1]} is {weight.dtype}"
+        raise SpecError(f"{given}: expected one dtype for both; convert one with .astype")
+    require_int("groups", groups)
+    (_, in_channels, *in_size), (out_channels, depth, *kernel_size) = x.shape, weight.shape
+    if depth * groups != in_channels:
+        raise SpecError(
+            f"{names[1]} of shape {weight.shape} with groups={groups} reads {depth * groups} input channels, "
+            f"but {names[0]} of shape {x.shape} has {in_channels}: "
+            f"expected {names[1]}.shape[1] * groups == {names[0]}.shape[1]"
+        )
+    return standard(in_channels, out_channels, in_size, kernel_size, groups=groups, **window)
 
 
 def of_depthwise(
-    x: Array,
-    weight: Array,
-    *,
-    names: tuple[str, str] = ("x", "weight"),
-    **window: Unpack[Window],
+    x: Array, weight: Array, *, names: tuple[str, str] = ("x", "weight"), **window: Unpack[Window]
 ) -> ConvSpec:
     """Read a depthwise specification off its arrays: `weight` has shape (M * multiplier, 1, K_h, K_w).
 
@@ -299,11 +285,11 @@ def of_depthwise(
     check_array(names[1], weight, "(in_channels * multiplier, 1, height, width)")
     in_channels = x.shape[1]
     if weight.shape[1] != 1 or weight.shape[0] % in_channels:
-        raise SpecError(
-            f"{names[1]} has shape {weight.shape}: expected ({in_channels} * multiplier, 1, height, width), "
-            f"since {names[0]} has {in_channels} channels"
+        expected = (
+            f"({in_channels} * multiplier, 1, height, width), since {names[0]} has {in_channels}"
         )
-    return _of_weight(x.shape, x.dtype, weight, in_channels, names, window)
+        raise SpecError(f"{names[1]} has shape {weight.shape}: expected {expected} channels")
+    return of_arrays(x, weight, groups=in_channels, names=names, **window)
 
 
 def of_pointwise(
@@ -313,8 +299,11 @@ def of_pointwise(
 
     The other arguments and the errors are those of `of_arrays`.
     """
-    check_array(names[0], x, "(batch, in_channels, height, width)")
-    return _of_pixel(x.shape, x.dtype, weight, names, {"stride": stride})
+    conv = of_arrays(x, weight, stride=stride, names=names)
+    if conv.kernel_size != (1, 1):
+        expected = f"(out_channels, {conv.in_channels}, 1, 1)"
+        raise SpecError(f"{names[1]} has shape {weight.shape}: expected {expected}")
+    return conv
 
 
 def of_separable(
@@ -325,68 +314,25 @@ def of_separable(
     Arguments and errors are those of `of_depthwise` and `of_pointwise`.
     """
     first = of_depthwise(x, depthwise_weight, names=("x", "depthwise_weight"), **window)
+    # One zero in place of the depthwise output, which need not exist yet.
+    filtered = np.broadcast_to(np.zeros((), x.dtype), first.output_shape(len(x)))
     names = ("the depthwise output", "pointwise_weight")
-    second = _of_pixel(first.output_shape(len(x)), x.dtype, pointwise_weight, names, {})
-    return SeparableSpec(first, second)
-
-
-def _of_weight(
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    weight: Array,
-    groups: int,
-    names: tuple[str, str],
-    window: Window,
-) -> ConvSpec:
-    """Fit a weight to an input of this shape and dtype, which need not exist yet."""
-    check_array(names[1], weight, "(out_channels, in_channels / groups, height, width)")
-    if dtype != weight.dtype:
-        raise SpecError(
-            f"{names[0]} is {dtype} and {names[1]} is {weight.dtype}: expected one dtype for both; "
-            f"convert one with .astype"
-        )
-    require_int("groups", groups)
-    in_channels = shape[1]
-    if weight.shape[1] * groups != in_channels:
-        raise SpecError(
-            f"{names[1]} of shape {weight.shape} with groups={groups} reads {weight.shape[1] * groups} "
-            f"input channels, but {names[0]} of shape {shape} has {in_channels}: "
-            f"expected {names[1]}.shape[1] * groups == {names[0]}.shape[1]"
-        )
-    return standard(
-        in_channels, weight.shape[0], shape[2:], weight.shape[2:], groups=groups, **window
-    )
-
-
-def _of_pixel(
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    weight: Array,
-    names: tuple[str, str],
-    window: Window,
-) -> ConvSpec:
-    conv = _of_weight(shape, dtype, weight, 1, names, window)
-    if conv.kernel_size != (1, 1):
-        raise SpecError(
-            f"{names[1]} has shape {weight.shape}: expected (out_channels, {shape[1]}, 1, 1)"
-        )
-    return conv
+    return SeparableSpec(first, of_pointwise(filtered, pointwise_weight, names=names))
 
 
 def check_array(name: str, array: object, layout: str) -> None:
     """Raise SpecError unless `array` is a non-empty 4-D array of float32 or float64; NaN may be in it."""
     if not isinstance(array, np.ndarray):
         raise SpecError(f"{name} is a {type(array).__name__}: expected a numpy array {layout}")
+    shape, dtype = array.shape, array.dtype
     if array.ndim != 4:
+        raise SpecError(f"{name} has shape {shape}, rank {array.ndim}: expected rank 4, {layout}")
+    if dtype not in (np.float32, np.float64):
         raise SpecError(
-            f"{name} has shape {array.shape}, rank {array.ndim}: expected rank 4, {layout}"
-        )
-    if array.dtype not in (np.float32, np.float64):
-        raise SpecError(
-            f"{name} has dtype {array.dtype}: expected float32 or float64; convert with .astype"
+            f"{name} has dtype {dtype}: expected float32 or float64; convert with .astype"
         )
     if array.size == 0:
-        raise SpecError(f"{name} has shape {array.shape}: expected no empty dimension")
+        raise SpecError(f"{name} has shape {shape}: expected no empty dimension")
 
 
 def require_int(name: str, value: object, minimum: int = 1) -> int:
@@ -397,7 +343,7 @@ def require_int(name: str, value: object, minimum: int = 1) -> int:
     return int(value)
 
 
-def per_dimension(name: str, value: Size, ndim: int | None, minimum: int = 1) -> tuple[int, ...]:
+def per_dimension(name: str, value: Size, ndim: int | None, minimum: int = 1) -> Sizes:
     """Return `value` as a tuple of `ndim` ints, an int repeated.
 
     With `ndim=None` the number of dimensions is that of `value`, 1 to 3, and an int means a square: 2.
@@ -415,16 +361,8 @@ def per_dimension(name: str, value: Size, ndim: int | None, minimum: int = 1) ->
         raise SpecError(f"{name}={value!r}: {expected} in each place") from None
 
 
-def positions(size: Sequence[int]) -> int:
-    """Number of pixels in an image of this size: the product of its sides."""
-    return prod(size)
-
-
 def pads_of(
-    padding: Padding,
-    kernel_size: tuple[int, ...],
-    stride: tuple[int, ...],
-    dilation: tuple[int, ...],
+    padding: Padding, kernel_size: Sizes, stride: Sizes, dilation: Sizes
 ) -> tuple[tuple[int, int], ...]:
     """Return the zeros (before, after) in each dimension that a padding stands for, as in `standard`."""
     if not isinstance(padding, str):

@@ -153,10 +153,6 @@ def test_a_spec_cannot_be_changed() -> None:
     assert len({made, spec.standard(3, 4, 8, 3)}) == 1
 
 
-def test_positions_is_a_product() -> None:
-    assert spec.positions((4, 5, 6)) == 120
-
-
 # --- from arrays -----------------------------------------------------------------------------
 
 X = array((2, 6, 7, 8))

@@ -9,37 +9,18 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-# Where a command is, a function or a `typer.Typer` with commands of its own, and the first line of its help.
+# The first line of each command's help.
 COMMANDS = {
-    "train": (
-        "dsconv_lib.cli.train:train_command",
-        "Train MobileNetV1 for small images, or its twin with standard convolutions.",
-    ),
-    "cost": (
-        "dsconv_lib.cli.cost:cost_command",
-        "Print what each layer of a network costs, for one image.",
-    ),
-    "bench": (
-        "dsconv_lib.cli.bench:bench_command",
-        "Time standard against separable convolutions on this machine, beside their counts.",
-    ),
-    "measure": (
-        "dsconv_lib.cli.measure:measure_app",
-        "Measure what the book shows, into results/. After an interruption, start again.",
-    ),
-    "release": (
-        "dsconv_lib.cli.release:release_command",
-        "Make student.ipynb and solution.ipynb from an exercise's source.md.",
-    ),
-    "grade": (
-        "dsconv_lib.cli.grade:grade_command",
-        "Grade the notebooks of a class: each in a sandbox, on cases that nobody has seen.",
-    ),
-    "review": (
-        "dsconv_lib.cli.grade:review_command",
-        "Collect the written answers by question, and enter marks given by hand.",
-    ),
+    "train": "Train MobileNetV1 for small images, or its twin with standard convolutions.",
+    "cost": "Print what each layer of a network costs, for one image.",
+    "bench": "Time standard against separable convolutions on this machine, beside their counts.",
+    "measure": "Measure what the book shows, into results/. After an interruption, start again.",
+    "release": "Make student.ipynb and solution.ipynb from an exercise's source.md.",
+    "grade": "Grade the notebooks of a class: each in a sandbox, on cases that nobody has seen.",
+    "review": "Collect the written answers by question, and enter marks given by hand.",
 }
+# Where a command is that is no function NAME_command in NAME.py; a `typer.Typer` has commands of its own.
+ELSEWHERE = {"measure": "measure:measure_app", "review": "grade:review_command"}
 
 
 def load(name: str) -> Any:
@@ -48,7 +29,8 @@ def load(name: str) -> Any:
     >>> load("cost").name
     'cost'
     """
-    found = resolve_name(COMMANDS[name][0])
+    place = ELSEWHERE.get(name, f"{name}:{name}_command")
+    found = resolve_name(f"dsconv_lib.cli.{place}")
     app = typer.Typer()
     if isinstance(found, typer.Typer):
         app.add_typer(found, name=name)
@@ -73,5 +55,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _name, (_, _line) in COMMANDS.items():
+for _name, _line in COMMANDS.items():
     app.command(_name, help=_line)(lambda: None)

@@ -8,23 +8,12 @@ from inspect import signature
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
 from rich.table import Table
+from typer import Argument, Option
 
-from dsconv_lib import cost
+from dsconv_lib import networks
 from dsconv_lib.cli.console import one_line_errors, open_console
 from dsconv_lib.errors import UserError
-from dsconv_lib.networks import (
-    Layer,
-    alexnet_layers,
-    googlenet_layers,
-    inception_v3_layers,
-    mobilenet_v1_layers,
-    squeezenet_layers,
-    table,
-    vgg16_layers,
-    xception_layers,
-)
 from dsconv_lib.networks.mobilenet_v1 import Stem
 from dsconv_lib.spec import SpecError
 
@@ -42,34 +31,32 @@ CostedModel = Literal[
     "xception",
     "inception-v3",
 ]
-COSTED: dict[CostedModel, Callable[..., list[Layer]]] = {
-    "mobilenet-v1": mobilenet_v1_layers,
-    "mobilenet-v1-twin": partial(mobilenet_v1_layers, separable=False),
-    "vgg16": vgg16_layers,
-    "googlenet": googlenet_layers,
-    "alexnet": alexnet_layers,
-    "squeezenet": squeezenet_layers,
-    "xception": xception_layers,
-    "inception-v3": inception_v3_layers,
+COSTED: dict[CostedModel, Callable[..., list[networks.Layer]]] = {
+    "mobilenet-v1": networks.mobilenet_v1_layers,
+    "mobilenet-v1-twin": partial(networks.mobilenet_v1_layers, separable=False),
+    "vgg16": networks.vgg16_layers,
+    "googlenet": networks.googlenet_layers,
+    "alexnet": networks.alexnet_layers,
+    "squeezenet": networks.squeezenet_layers,
+    "xception": networks.xception_layers,
+    "inception-v3": networks.inception_v3_layers,
 }
 
 
 def cost_command(
-    model: Annotated[CostedModel, typer.Argument(help="The network.")],
+    model: Annotated[CostedModel, Argument(help="The network.")],
     size: Annotated[
-        int | None, typer.Option(help="Side of the image in pixels (from the network).")
+        int | None, Option(help="Side of the image in pixels (from the network).")
     ] = None,
     alpha: Annotated[
-        float | None, typer.Option(help="Width multiplier (1), where the network has one.")
+        float | None, Option(help="Width multiplier (1), where the network has one.")
     ] = None,
     stem: Annotated[
-        Stem | None,
-        typer.Option(help="small does not halve the image in MobileNetV1's first layer."),
+        Stem | None, Option(help="small does not halve the image in MobileNetV1's first layer.")
     ] = None,
-    classes: Annotated[int, typer.Option(help="Outputs of the classifier.")] = 1000,
+    classes: Annotated[int, Option(help="Outputs of the classifier.")] = 1000,
     plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.png", help="Also draw one bar per layer, into this file."),
+        Path | None, Option(metavar="FILE.png", help="Also draw one bar per layer, into this file.")
     ] = None,
 ) -> None:
     """Print what each layer of a network costs, for one image."""
@@ -83,28 +70,21 @@ def cost_command(
         network = layers_of(**given)
         if plot is not None:
             _plot(network, plot)
-    rows = table(network)
-    macs = cost.of(network).macs
+    rows = networks.table(network)
+    rows.insert(rows.columns.get_loc("params"), "of all", rows["macs"] / rows["macs"].sum())
     height, width = network[0].spec.in_size
-    title = [model, f"alpha {alpha or 1:g}"] if "alpha" in taken else [model]
-    shown = Table(
-        title=", ".join([*title, f"{height}x{width}"]), title_justify="left", title_style="bold"
-    )
-    for name in ("layer", "kind", "input", "kernel", "stride", "output"):
-        shown.add_column(name, no_wrap=True, justify="right" if name == "stride" else "left")
-    for name in ("MACs", "of all", "params", "trainable"):
-        shown.add_column(name, no_wrap=True, justify="right")
+    width_multiplier = f", alpha {alpha or 1:g}" if "alpha" in taken else ""
+    title = f"{model}{width_multiplier}, {height}x{width}"
+    shown = Table(title=title, title_justify="left", title_style="bold")
+    forms = {"stride": "", "macs": ",", "of all": ".1%", "params": ",", "trainable": ","}
+    for name in rows:
+        side: Literal["left", "right"] = "right" if name in forms else "left"
+        shown.add_column(name.replace("macs", "MACs"), no_wrap=True, justify=side)
     for row in rows.to_dict("records"):
-        shown.add_row(
-            *(str(row[name]) for name in ("layer", "kind", "input", "kernel", "stride", "output")),
-            f"{row['macs']:,}",
-            f"{row['macs'] / macs:.1%}",
-            f"{row['params']:,}",
-            f"{row['trainable']:,}",
-        )
+        shown.add_row(*(format(value, forms.get(name, "")) for name, value in row.items()))
     shown.add_section()
-    sums = (f"{macs:,}", f"{1:.1%}", f"{rows['params'].sum():,}", f"{rows['trainable'].sum():,}")
-    shown.add_row("total", *[""] * 5, *sums, style="bold")
+    total = {"layer": "total"} | {n: format(rows[n].sum(), f) for n, f in forms.items() if f}
+    shown.add_row(*(total.get(name, "") for name in rows), style="bold")
     console = open_console()
     console.print(shown)
     console.print(CONVENTION, highlight=False)
@@ -112,7 +92,7 @@ def cost_command(
         console.print(f"The bars are in {plot}.", highlight=False, soft_wrap=True)
 
 
-def _plot(network: list[Layer], file: Path) -> None:
+def _plot(network: list[networks.Layer], file: Path) -> None:
     # Here, as drawing takes a second to import, and a table is not drawn.
     import matplotlib as mpl
     import matplotlib.pyplot as plt

@@ -8,10 +8,8 @@ const FIELDS = [
   { name: "in_channels", title: "input channels", symbol: () => ["M"], min: 1, max: 1024 },
   { name: "out_channels", title: "output channels", symbol: () => ["N"], min: 1, max: 1024 },
   { name: "stride", title: "stride", symbol: () => ["s"], min: 1, max: 4 },
-  {
-    name: "padding", title: "padding", symbol: () => ["p"], min: 0, max: 5,
-    word: "same", number: ({ kernel_size }) => Math.floor(kernel_size / 2),
-  },
+  { name: "padding", title: "padding", symbol: () => ["p"], min: 0, max: 5,
+    word: "same", number: ({ kernel_size }) => Math.floor(kernel_size / 2) },
   { name: "multiplier", title: "depth multiplier", symbol: () => ["μ"], min: 1, max: 8 },
 ];
 
@@ -21,9 +19,8 @@ const problem = ({ in_size, kernel_size, stride, padding }) => {
       ? `Padding “same” goes with stride 1 only, as in PyTorch. Untick it to choose a stride with a padding in numbers.`
       : "";
   const padded = in_size + 2 * padding;
-  return kernel_size > padded
-    ? `A kernel of ${kernel_size} × ${kernel_size} does not fit into the padded input of ${padded} × ${padded}.`
-    : "";
+  if (kernel_size <= padded) return "";
+  return `A kernel of ${kernel_size} × ${kernel_size} does not fit into the padded input of ${padded} × ${padded}.`;
 };
 
 export const compute = ({ in_size, kernel_size, in_channels, out_channels, stride, padding, multiplier }) => {
@@ -38,24 +35,19 @@ export const compute = ({ in_size, kernel_size, in_channels, out_channels, strid
   const standard = cost(taps * in_channels * out_channels, image, out_channels * pixels);
   const depthwise = cost(taps * middle, image, middle * pixels);
   const pointwise = cost(middle * out_channels, middle * pixels, out_channels * pixels);
-  const separable = Object.fromEntries(
-    Object.keys(standard).map((key) => [key, depthwise[key] + pointwise[key]]),
-  );
+  const separable = Object.fromEntries(Object.keys(standard).map((key) => [key, depthwise[key] + pointwise[key]]));
   return { out_size, standard, depthwise, pointwise, separable };
 };
 
 const comparison = (standard, separable) => {
-  if (standard === separable) return "exactly as many";
-  return standard > separable
-    ? `${(standard / separable).toFixed(2)} times fewer`
-    : `${(separable / standard).toFixed(2)} times as many`;
+  if (standard > separable) return `${(standard / separable).toFixed(2)} times fewer`;
+  return standard === separable ? "exactly as many" : `${(separable / standard).toFixed(2)} times as many`;
 };
 
 const STYLE = `
   .result { font-size: 1.1em; font-weight: 600; }
   .bar { display: flex; height: 1.5rem; margin-bottom: 0.6rem; }
-  .bar div { transition: width 0.2s; }
-  .bar div { background: var(--colour); }
+  .bar div { background: var(--colour); transition: width 0.2s; }
   span:is(.standard, .depthwise, .pointwise) { border-bottom: 3px solid var(--colour); }
   .caption, .ratio, td { font-variant-numeric: tabular-nums; }
   .caption { margin: 0 0 0.3rem; }
@@ -83,10 +75,7 @@ const render = ({ model, el }) => {
   const head = ["operation", ...columns].map((text) => make("th", { scope: "col", textContent: text }));
   const parts = ["standard", "depthwise", "pointwise"].map((name) => div(name));
   const captions = [0, 1].map(() => make("p", { className: "caption" }));
-  bars.append(
-    captions[0], div("bar", parts[0]),
-    captions[1], div("bar", parts[1], parts[2]),
-  );
+  bars.append(captions[0], div("bar", parts[0]), captions[1], div("bar", parts[1], parts[2]));
   const coloured = (name, ...content) => make("span", { className: name }, ...content);
 
   const draw = () => {
@@ -115,23 +104,14 @@ const render = ({ model, el }) => {
       ` = ${shares[0].toFixed(4)} + ${shares[1].toFixed(4)} = ${(shares[0] + shares[1]).toFixed(4)}, `,
       `for the MACs and for the weights. The output is ${out_size} × ${out_size}.`,
     );
-    body.replaceChildren(
-      ...Object.entries(costs).map(([name, { macs, params, bytes }]) =>
-        make(
-          "tr", {}, make("th", { scope: "row" }, coloured(name, name)),
-          ...[macs, params, bytes].map((count, column) => {
-            const cell = make("td", { textContent: grouped(count) });
-            cell.dataset.label = columns[column];
-            return cell;
-          }),
-        ),
-      ),
-    );
+    body.replaceChildren(...Object.entries(costs).map(([name, { macs, params, bytes }]) => {
+      const cells = [macs, params, bytes].map((count) => make("td", { textContent: grouped(count) }));
+      cells.forEach((cell, column) => (cell.dataset.label = columns[column]));
+      return make("tr", {}, make("th", { scope: "row" }, coloured(name, name)), ...cells);
+    }));
   };
-  draw();
   root.append(result, bars, ratio, element, make("table", {}, make("thead", {}, make("tr", {}, ...head)), body));
-  model.on("change", draw);
-  return () => model.off("change", draw);
+  return follow(model, draw);
 };
 
 export default { render };

@@ -32,14 +32,11 @@ def draw_images(images: NDArray[Any], titles: Sequence[str], *, columns: int = 8
         ValueError: if there is no image, or not one title for each.
     """
     if not len(images) or len(images) != len(titles):
-        raise ValueError(
-            f"{len(images)} images and {len(titles)} titles: expected one title each, and at least one image"
-        )
+        given = f"{len(images)} images and {len(titles)} titles"
+        raise ValueError(f"{given}: expected one title each, and at least one image")
     rows = math.ceil(len(images) / columns)
-    side = WIDTH / columns
-    figure, panels = plt.subplots(
-        rows, columns, figsize=(WIDTH, rows * (side + TITLE)), squeeze=False
-    )
+    figsize = (WIDTH, rows * (WIDTH / columns + TITLE))
+    figure, panels = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
     for axes in panels.flat:
         axes.axis("off")
     for axes, image, title in zip(panels.flat[: len(images)], images, titles, strict=True):

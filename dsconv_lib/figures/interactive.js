@@ -9,21 +9,23 @@ const make = (tag, properties = {}, ...children) => {
 const div = (className, ...children) => make("div", { className }, ...children);
 
 // A sentence that is read out whenever it changes.
-const announced = (className) => {
-  const made = make("p", { className });
-  made.setAttribute("aria-live", "polite");
-  return made;
-};
+const announced = (className) => make("p", { className, ariaLive: "polite" });
 
 const grouped = (number) => number.toLocaleString("en-GB");
 
 // A figure draws inside its own root: style sheets of the page around it do not reach in.
 const stage = ({ model, el }, style) => {
-  el.setAttribute("role", "group");
-  el.setAttribute("aria-label", model.get("label"));
+  Object.assign(el, { role: "group", ariaLabel: model.get("label") });
   const root = div("figure");
   el.attachShadow({ mode: "open" }).append(make("style", { textContent: SHARED_STYLE + style }), root);
   return root;
+};
+
+// Draws now and after each change; returns what ends that.
+const follow = (model, draw) => {
+  draw();
+  model.on("change", draw);
+  return () => model.off("change", draw);
 };
 
 // Takes new values, and lets Python have them where it listens.
@@ -43,11 +45,9 @@ const form = (model, fields, problem) => {
     wanted !== word && !(Number.isInteger(wanted) && min <= wanted && wanted <= max)
       ? `Expected a whole number from ${min} to ${max} for the ${title}.`
       : problem({ ...values(), [name]: wanted });
-  const number = ({ name, word, number }) =>
-    model.get(name) === word ? number(values()) : model.get(name);
+  const number = ({ name, word, number }) => (model.get(name) === word ? number(values()) : model.get(name));
 
-  const notice = make("p", { className: "notice" });
-  notice.setAttribute("role", "alert");
+  const notice = make("p", { className: "notice", role: "alert" });
   // Below the row it is about: what the reader holds stays where it is.
   const say = (field, reason) => {
     notice.textContent = reason;
@@ -55,6 +55,9 @@ const form = (model, fields, problem) => {
     return !reason;
   };
   const take = ({ name }, value) => change(model, { [name]: value });
+  const attempt = (field, wanted) => {
+    if (say(field, why(field, wanted))) take(field, wanted);
+  };
   const settle = (field, wanted) => {
     const reason = why(field, wanted);
     const now = number(field);
@@ -71,13 +74,10 @@ const form = (model, fields, problem) => {
     const box = make("input", { type: "number", min, max, ariaLabel: `${title}, as a number` });
     const tick = make("input", { type: "checkbox" });
     slider.oninput = () => settle(field, slider.valueAsNumber);
-    box.oninput = () => {
-      if (say(field, why(field, box.valueAsNumber))) take(field, box.valueAsNumber);
-    };
+    box.oninput = () => attempt(field, box.valueAsNumber);
     box.onchange = () => settle(field, box.valueAsNumber);
     tick.onchange = () => {
-      const wanted = tick.checked ? word : number(field);
-      if (say(field, why(field, wanted))) take(field, wanted);
+      attempt(field, tick.checked ? word : number(field));
       show();
     };
     const name = make("span", { className: "name" }, title, " ", make("i", {}, ...symbol()));

@@ -15,7 +15,7 @@ const ofKind = (layers, kind, measure) => sum(layers.filter((layer) => layer.kin
 const part = (tag, className, ...children) => make(tag, { className }, ...children);
 const heading = (textContent) => make("h3", { textContent });
 const radios = (className, ariaLabel, ...children) =>
-  Object.assign(div(className, ...children), { role: "radiogroup", ariaLabel });
+  make("div", { className, role: "radiogroup", ariaLabel }, ...children);
 
 const sentence = (layers, layer, measure) => {
   const { unit, verbs: [make, makes], parts } = MEASURES[measure];
@@ -192,10 +192,8 @@ const render = ({ model, el }) => {
       `parameters. Bytes are those of float32, each input and weight read once and each output written once. ` +
       `Pale bars: ${modelName(1, 224)}.`;
   };
-  draw();
   root.append(result, whole.element, details, note);
-  model.on("change", draw);
-  return () => model.off("change", draw);
+  return follow(model, draw);
 };
 
 const STYLE = `
@@ -206,7 +204,6 @@ const STYLE = `
   h3 { margin: 0.25rem 0; font-size: 1em; line-height: 44px; }
   section { border-top: 1px solid var(--line); }
   input { accent-color: currentcolor; }
-  output { text-align: right; }
   select, button {
     min-width: 0; min-height: 44px; padding: 0 0.6rem; border: 1px solid currentcolor; border-radius: 6px;
     background: transparent; font: inherit; color: inherit;
@@ -249,7 +246,7 @@ const STYLE = `
   .sheet { fill: currentcolor; fill-opacity: 0.08; stroke: currentcolor; stroke-opacity: 0.6; }
   rect:is(.looks, .gives) { stroke: #fff; }
   dl { display: grid; grid-template-columns: auto 1fr; gap: 0 0.75rem; margin: 0 0 0.75rem; }
-  dt { text-align: right; }
+  :is(output, dt) { text-align: right; }
   dd { margin: 0; }
   .note { margin: 0.75rem 0 0; font-size: 0.9em; }
   @container (max-width: 32rem) {

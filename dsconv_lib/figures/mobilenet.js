@@ -1,4 +1,4 @@
-// MobileNetV1 as a list of layers with their counts: dsconv_lib/models/mobilenet_v1.py by dsconv_lib/cost.py.
+// MobileNetV1 as a list of layers with their counts: dsconv_lib/networks/mobilenet_v1.py by dsconv_lib/cost.py.
 
 // Output channels and stride of the thirteen blocks.
 const BLOCKS = [

@@ -32,14 +32,8 @@ def draw_runs(accuracies: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
         mean = percent.mean(axis=0)
         axes.plot(epochs, mean, color=NETWORKS[name])
         label = f"{name}: {mean[-1]:.2f} %, mean of {len(runs)}"
-        axes.text(
-            0.98,
-            0.16 - 0.1 * row,
-            label,
-            color=NETWORKS[name],
-            ha="right",
-            transform=axes.transAxes,
-        )
+        place = (0.98, 0.16 - 0.1 * row)
+        axes.text(*place, label, color=NETWORKS[name], ha="right", transform=axes.transAxes)
     axes.set(xlabel="epoch", ylabel="test accuracy in %")
     return figure
 
@@ -57,9 +51,7 @@ def draw_speeds(speeds: Mapping[str, Mapping[str, float]], floors: Mapping[str, 
     """
     rows = sum(len(ways) + 1 for ways in speeds.values())
     figure, axes = plt.subplots(figsize=(WIDTH, 0.34 * rows))
-    furthest = max(
-        *floors.values(), *(speed for ways in speeds.values() for speed in ways.values())
-    )
+    furthest = max(*floors.values(), *(max(ways.values()) for ways in speeds.values()))
     y = 0.0
     for name, ways in speeds.items():
         first = y

@@ -51,22 +51,16 @@ def draw_operation(
     for n in range(out_channels):
         y = top - n * step
         edges = [CHANNELS[(n if kind == "depthwise" else m) % 4] for m in range(depth)]
-        _stack(axes, 4.0, y, side, edges, frame=COLOURS[kind], thick=0.22)
-    _label(
-        axes,
-        4.5,
-        f"{out_channels} filters of\n{kernel_size}×{kernel_size}×{depth}",
-        colour=COLOURS[kind],
-    )
+        _stack(axes, 4.0, y, side, edges, frame=COLOURS[kind])
+    filters = f"{out_channels} filters of\n{kernel_size}×{kernel_size}×{depth}"
+    _label(axes, 4.5, filters, colour=COLOURS[kind])
 
     _stack(axes, 6.8, 1.2, 2.0, [COLOURS[kind]] * out_channels)
     _label(axes, 8.0, f"output\n{out_channels} channels")
+    arrow = {"arrowstyle": "->", "color": INK, "lw": 1.2}
     for x in (3.05, 5.75):
-        axes.annotate(
-            "", (x + 0.6, 2.2), (x, 2.2), arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2}
-        )
-    axes.set_xlim(-0.2, 9.6)
-    axes.set_ylim(-0.9, 5.2)
+        axes.annotate("", (x + 0.6, 2.2), (x, 2.2), arrowprops=arrow)
+    axes.set(xlim=(-0.2, 9.6), ylim=(-0.9, 5.2))
     return figure
 
 
@@ -84,15 +78,10 @@ def draw_window(x: Array, kernel: Array, output: Array, row: int, column: int) -
         output: shape (H - K_h + 1, W - K_w + 1).
         row, column: the output position whose window is framed.
     """
-    figure, panels = plt.subplots(
-        1,
-        3,
-        figsize=(WIDTH, 2.3),
-        width_ratios=[x.shape[1], kernel.shape[1], output.shape[1]],
-    )
-    for axes, title, array in zip(
-        panels, ("input", "kernel", "output"), (x, kernel, output), strict=True
-    ):
+    arrays = {"input": x, "kernel": kernel, "output": output}
+    widths = [array.shape[1] for array in arrays.values()]
+    figure, panels = plt.subplots(1, 3, figsize=(WIDTH, 2.3), width_ratios=widths)
+    for axes, (title, array) in zip(panels, arrays.items(), strict=True):
         axes.set(xlim=(0, array.shape[1]), ylim=(array.shape[0], 0), aspect="equal", title=title)
         axes.axis("off")
         for i, values in enumerate(array):
@@ -108,22 +97,13 @@ def draw_window(x: Array, kernel: Array, output: Array, row: int, column: int) -
 
 
 def _stack(
-    axes: Axes,
-    x: float,
-    y: float,
-    side: float,
-    colours: list[str],
-    *,
-    frame: str = INK,
-    thick: float = 0.15,
+    axes: Axes, x: float, y: float, side: float, colours: list[str], frame: str = INK
 ) -> None:
     """Draw one sheet per colour, the first channel in front."""
-    shift = SHIFT * (1 if side > 1 else thick / 0.3)
+    shift, line = (SHIFT, 1) if frame == INK else (SHIFT * 0.22 / 0.3, 1.8)
     for m in reversed(range(len(colours))):
         corner = (x + m * shift, y + m * shift)
-        axes.add_patch(
-            Rectangle(corner, side, side, fc=colours[m], ec=frame, lw=1 if frame == INK else 1.8)
-        )
+        axes.add_patch(Rectangle(corner, side, side, fc=colours[m], ec=frame, lw=line))
 
 
 def _label(axes: Axes, x: float, text: str, colour: str = INK) -> None:

@@ -21,9 +21,7 @@ export const run = (operation) => {
     return range(weight.length * outSide ** 2).map((k) => {
       const [n, i, j] = [Math.floor(k / outSide ** 2), Math.floor(k / outSide) % outSide, k % outSide];
       const channels = half === "depthwise" ? [n] : range(x.length);
-      const products = channels.map((m, k) =>
-        weight[n][k].map((row, u) => row.map((tap, v) => tap * x[m][i + u][j + v])),
-      );
+      const products = channels.map((m, k) => weight[n][k].map((row, u) => row.map((tap, v) => tap * x[m][i + u][j + v])));
       const sums = products.map((rows) => add(rows.flat()));
       macs += products.flat(2).length;
       return { half, n, i, j, channels, products, sums, value: add(sums), macs };
@@ -45,8 +43,7 @@ const describe = ({ half, n, i, j, products, sums, value, macs }, { operation, s
 const grid = (side) => {
   const frame = div("frame");
   const cells = range(side ** 2).map(() => make("span"));
-  const element = div("grid", frame, ...cells);
-  element.role = "img";
+  const element = make("div", { className: "grid", role: "img" }, frame, ...cells);
   element.style.setProperty("--side", side);
   // rows: the numbers, as far as there are any; framed: row, column and side of what is framed.
   const show = (rows, label, framed) => {
@@ -56,8 +53,7 @@ const grid = (side) => {
     frame.style.cssText = `--top: ${top}; --left: ${left}; --size: ${size}`;
     cells.forEach((cell, k) => {
       const [i, j] = [Math.floor(k / side), k % side];
-      const number = rows[i]?.[j];
-      cell.textContent = number === undefined ? "" : signed(number);
+      cell.textContent = signed(rows[i]?.[j] ?? "");
       cell.className = top <= i && i < top + size && left <= j && j < left + size ? "on" : "";
     });
   };
@@ -68,9 +64,8 @@ const grid = (side) => {
 const picture = (half) => {
   const { x, weight, inSide, size, outSide } = sizes(half);
   const part = (above, { element }, below = "") => div("part", div("", above), element, div("", below));
-  const rows = x.map(() => ({
-    input: grid(inSide), filter: make("span"), kernel: grid(size), product: grid(size), sum: make("span"),
-  }));
+  const span = () => make("span");
+  const rows = x.map(() => ({ input: grid(inSide), filter: span(), kernel: grid(size), product: grid(size), sum: span() }));
   const outputs = weight.map(() => grid(outSide));
   const element = div(
     "picture",
@@ -86,8 +81,7 @@ const picture = (half) => {
   const show = (made) => {
     const { n, i, j, channels, products, sums } = made.at(-1);
     rows.forEach(({ input, filter, kernel, product, sum }, m) => {
-      const k = channels.indexOf(m);
-      const read = k >= 0;
+      const k = channels.indexOf(m), read = k >= 0;
       const name = half === "depthwise" ? m : n;
       const taps = weight[name][half === "depthwise" ? 0 : m];
       const window = x[m].slice(i, i + size).map((row) => row.slice(j, j + size));
@@ -260,15 +254,16 @@ const render = ({ model, el }) => {
 
   const choices = Object.entries(runs).map(([name, steps]) => {
     const total = steps.at(-1).macs;
-    const bar = div("bar", div(""), div(""));
     const first = steps.findLast(({ half }) => half === HALVES[name][0]).macs;
+    const bar = div("bar", div(""), div(""));
     bar.style.cssText = `width: ${(100 * total) / most}%; --first: ${(100 * first) / total}%`;
     const radio = make("input", { type: "radio", name: "operation" });
     radio.onchange = () => {
       pause();
       set({ step: 1, operation: name });
     };
-    return { name, total, bar, radio, label: make("label", { className: name }, name, radio, make("b", {}, `${total}`), bar) };
+    const label = make("label", { className: name }, name, radio, make("b", {}, `${total}`), bar);
+    return { name, total, bar, radio, label };
   });
 
   const equation = make("p", { className: "equation" });
@@ -308,17 +303,16 @@ const render = ({ model, el }) => {
       bar.style.setProperty("--done", `${radio.checked ? (100 * now.macs) / total : 0}%`);
     }
   };
-  const result = div("result", equation, count);
-  result.ariaHidden = "true";
+  const result = make("div", { className: "result", ariaHidden: "true" }, equation, count);
+  const legend = make("legend", {}, "Operation, and the multiplications it makes");
   root.append(
-    make("fieldset", {}, make("legend", {}, "Operation, and the multiplications it makes"), ...choices.map(({ label }) => label)),
+    make("fieldset", {}, legend, ...choices.map(({ label }) => label)),
     div("controls", back, play, next, slider, position), result, sentence, main,
   );
-  draw();
-  model.on("change", draw);
+  const leave = follow(model, draw);
   return () => {
     clearInterval(timer);
-    model.off("change", draw);
+    leave();
   };
 };
 

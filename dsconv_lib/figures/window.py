@@ -48,11 +48,8 @@ def _script() -> str:
         name: {"x": x[0].astype(int).tolist(), "weight": weight.astype(int).tolist()}
         for name, (x, weight) in ARRAYS.items()
     }
-    constants = {"ARRAYS": arrays, "HALVES": HALVES}
-    return "".join(
-        f"const {name} = {json.dumps(value, separators=(',', ':'))};\n"
-        for name, value in constants.items()
-    )
+    ours = (json.dumps(value, separators=(",", ":")) for value in (arrays, HALVES))
+    return "const ARRAYS = {};\nconst HALVES = {};\n".format(*ours)
 
 
 def _signed(number: float) -> str:
@@ -78,16 +75,14 @@ class SlidingWindow(InteractiveFigure):
     @property
     def steps(self) -> int:
         """The number of output numbers, those of both halves for a separable convolution."""
-        return sum(prod(SPECS[half].output_shape(1)) for half in HALVES[self.operation])
+        return cost.of(SPECS[half] for half in HALVES[self.operation]).writes
 
     @validate("step")
     def _check_step(self, proposal: Bunch) -> Any:
-        if not 1 <= proposal["value"] <= self.steps:
-            raise TraitError(
-                f"step={proposal['value']}: expected 1 to {self.steps}, "
-                f"one for each output number of operation={self.operation!r}"
-            )
-        return proposal["value"]
+        step, expected = proposal["value"], f"1 to {self.steps}, one for each output number"
+        if not 1 <= step <= self.steps:
+            raise TraitError(f"step={step}: expected {expected} of operation={self.operation!r}")
+        return step
 
     @observe("operation")
     def _return_to_start(self, change: Bunch) -> None:
@@ -98,15 +93,15 @@ class SlidingWindow(InteractiveFigure):
     def sentence(self) -> str:
         """The present output number, the sums that it is made of, and the multiplications so far."""
         before, done = 0, self.step
-        total = sum(cost.of(SPECS[half]).macs for half in HALVES[self.operation])
+        total = cost.of(SPECS[half] for half in HALVES[self.operation]).macs
         for half in HALVES[self.operation]:
             spec = SPECS[half]
-            outputs = prod(spec.output_shape(1))
+            outputs = prod(spec.output_shape())
             if done <= outputs:
                 break
             before, done = before + cost.of(spec).macs, done - outputs
         x, weight = ARRAYS[half]
-        n, i, j = (int(k) for k in np.unravel_index(done - 1, spec.output_shape(1)[1:]))
+        n, i, j = (int(k) for k in np.unravel_index(done - 1, spec.output_shape()[1:]))
         rows, columns = spec.kernel_size
         window = x[0, n : n + 1] if half == "depthwise" else x[0]
         products = weight[n] * window[:, i : i + rows, j : j + columns]

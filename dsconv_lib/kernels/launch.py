@@ -17,7 +17,7 @@ from torch import Tensor
 from dsconv_lib.kernels import programs
 from dsconv_lib.kernels.errors import KernelError
 from dsconv_lib.kernels.tiles import PROGRAMS, Tile, forward_tile, input_tile, weight_tile
-from dsconv_lib.spec import ConvSpec, positions
+from dsconv_lib.spec import ConvSpec
 
 # Triton decides when the programs are defined: with TRITON_INTERPRET=1 they are run by Python.
 INTERPRETED = not isinstance(programs.forward, triton.JITFunction)
@@ -67,7 +67,7 @@ def weight_gradient(
     patches = tile.count(spec.out_size, len(x))
     rounds = triton.cdiv(patches, tile.patches * max(1, at_most // blocks))
     parts = triton.cdiv(patches, tile.patches * rounds)
-    sums = parts, positions(spec.kernel_size), spec.in_channels
+    sums = parts, prod(spec.kernel_size), spec.in_channels
     partial = x.new_empty(sums, dtype=torch.float32)
     run, maps = programs.weight_gradient[(parts * blocks,)], map(_channels_last, (x, grad_output))
     with torch.cuda.device_of(x):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
-from dsconv_lib.spec import ConvSpec, positions
+from dsconv_lib.spec import ConvSpec
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,6 @@ def _tile(patch: tuple[int, int], spec: ConvSpec, warps: int, registers: int) ->
     Each thread gets eight of them, or fewer where a number per channel and tap would not fit into so many registers.
     """
     channels = min(64, 1 << (spec.in_channels - 1).bit_length())
-    fitting = registers // positions(spec.kernel_size)
+    fitting = registers // prod(spec.kernel_size)
     each = min(8, 1 << (fitting.bit_length() - 1)) if fitting else 1
     return Tile(patch, max(1, each * 32 * warps // channels), channels, warps)

@@ -26,11 +26,8 @@ class MobileNetV1(nn.Module):
         super().__init__()
         self.arguments = {"alpha": alpha, **others}
         *convolutions, classifier = mobilenet_v1_layers(alpha, **others)
-        self.features = nn.Sequential(
-            OrderedDict(
-                (layer.name.replace(".", "_"), _conv_norm_relu(layer)) for layer in convolutions
-            )
-        )
+        parts = ((layer.name.replace(".", "_"), _conv_norm_relu(layer)) for layer in convolutions)
+        self.features = nn.Sequential(OrderedDict(parts))
         self.classifier = nn.Linear(classifier.spec.in_channels, classifier.spec.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +38,5 @@ class MobileNetV1(nn.Module):
 
 
 def _conv_norm_relu(layer: Layer) -> nn.Sequential:
-    conv = layers.of(layer.spec)
-    return nn.Sequential(
-        OrderedDict(conv=conv, norm=nn.BatchNorm2d(conv.out_channels), relu=nn.ReLU(inplace=True))
-    )
+    norm, relu = nn.BatchNorm2d(layer.spec.out_channels), nn.ReLU(inplace=True)
+    return nn.Sequential(OrderedDict(conv=layers.of(layer.spec), norm=norm, relu=relu))

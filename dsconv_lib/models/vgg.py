@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
@@ -25,13 +26,9 @@ class VGG16(nn.Module):
     def __init__(self, alpha: float = 1.0, resolution: Size = 224, **others: Any) -> None:
         super().__init__()
         table = vgg16_layers(alpha, resolution, **others)
-        stages = groupby(
-            (layer for layer in table if layer.kind != "linear"),
-            key=lambda layer: layer.name.partition(".")[0],
-        )
-        self.features = nn.Sequential(
-            OrderedDict((stage, _stage(list(convolutions))) for stage, convolutions in stages)
-        )
+        convolutions = (layer for layer in table if layer.kind != "linear")
+        stages = groupby(convolutions, key=lambda layer: layer.name.partition(".")[0])
+        self.features = nn.Sequential(OrderedDict((name, _stage(each)) for name, each in stages))
         *hidden, last = (layer for layer in table if layer.kind == "linear")
         self.average = others.get("form") == "small"
         self.hidden = nn.Sequential(OrderedDict((layer.name, _hidden(layer)) for layer in hidden))
@@ -45,7 +42,7 @@ class VGG16(nn.Module):
         return scores
 
 
-def _stage(convolutions: list[Layer]) -> nn.Sequential:
+def _stage(convolutions: Iterable[Layer]) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     for layer in convolutions:
         name = layer.name.partition(".")[2]

@@ -24,12 +24,9 @@ class Xception(nn.Module):
     def __init__(self, alpha: float = 1.0, **others: Any) -> None:
         super().__init__()
         *table, classifier = xception_layers(alpha, **others)
-        self.features = nn.Sequential(
-            OrderedDict(
-                (name, _part(name, list(layers)))
-                for name, layers in groupby(table, key=lambda layer: layer.name.partition(".")[0])
-            )
-        )
+        blocks = groupby(table, key=lambda layer: layer.name.partition(".")[0])
+        parts = ((name, _part(name, list(block))) for name, block in blocks)
+        self.features = nn.Sequential(OrderedDict(parts))
         self.classifier = nn.Linear(classifier.spec.in_channels, classifier.spec.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,14 +11,7 @@ def alexnet_layers(resolution: Size = 227, *, num_classes: int = 1000) -> list[L
     """List the layers of AlexNet: five convolutions, three of them in two groups, and three linear layers.
 
     The groups were the two GPUs on which it was trained. The paper says 224 pixels; its first map of 55 pixels needs
-    227, the size in Caffe's copy of the network.
-
-    Args:
-        resolution: side of the input image in pixels, or (height, width); 67 at least.
-        num_classes: outputs of the classifier.
-
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
+    227, the size in Caffe's copy of the network. `resolution` is 67 at least.
 
     >>> from dsconv_lib import cost
     >>> cost.of(alexnet_layers()).macs

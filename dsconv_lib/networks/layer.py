@@ -28,8 +28,7 @@ class Layer(NamedTuple):
     @property
     def trainable(self) -> int:
         """Trainable parameters, bias and batch normalisation included: what torch reports."""
-        extra = self.spec.out_channels * (int(self.bias) + 2 * int(self.norm))
-        return cost.of(self).params + extra
+        return cost.of(self).params + self.spec.out_channels * (self.bias + 2 * self.norm)
 
 
 def table(layers: Iterable[Layer]) -> pd.DataFrame:
@@ -40,11 +39,10 @@ def table(layers: Iterable[Layer]) -> pd.DataFrame:
         only) and trainable (bias and batch normalisation included).
 
     >>> from dsconv_lib.networks import mobilenet_v1_layers
-    >>> table(mobilenet_v1_layers())[["layer", "input", "kernel", "output", "macs"]].head(3)
+    >>> table(mobilenet_v1_layers())[["layer", "input", "kernel", "output", "macs"]].head(2)
                   layer       input kernel      output      macs
     0              stem   3x224x224    3x3  32x112x112  10838016
     1  block1.depthwise  32x112x112    3x3  32x112x112   3612672
-    2  block1.pointwise  32x112x112    1x1  64x112x112  25690112
     """
     return pd.DataFrame(
         {

@@ -16,15 +16,9 @@ Stem = Literal["imagenet", "small"]
 
 # Output channels and stride of the thirteen blocks; `shallow` leaves out the five equal ones in the middle.
 BLOCKS = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
+    *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
     *((512, 1),) * 5,
-    (1024, 2),
-    (1024, 1),
+    *((1024, 2), (1024, 1)),
 )
 REPEATED = slice(6, 11)
 STEM_STRIDE: dict[Stem, int] = {"imagenet": 2, "small": 1}
@@ -42,17 +36,10 @@ def mobilenet_v1_layers(
 ) -> list[Layer]:
     """List the layers of MobileNetV1, or of its full-convolution twin.
 
-    Args:
-        alpha: width multiplier, greater than 0; every layer has alpha times the channels, rounded down, 8 at least.
-        resolution: side of the input image in pixels, or (height, width): rho times 224 in the paper.
-        num_classes: outputs of the classifier.
-        in_channels: channels of the image: 3 for colour, 1 for grey.
+    Args, and those that the tables share; the paper's rho is `resolution` over 224:
         stem: "imagenet" halves the image in the first layer; "small", for images of 64 pixels or fewer, does not.
         separable: False gives the twin, in which one standard 3x3 convolution replaces each separable one.
         shallow: leave out the five repeated blocks (the paper's Table 5).
-
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
 
     >>> from dsconv_lib import cost
     >>> cost.of(mobilenet_v1_layers()).macs

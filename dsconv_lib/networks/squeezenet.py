@@ -15,14 +15,7 @@ def squeezenet_layers(resolution: Size = 224, *, num_classes: int = 1000) -> lis
     """List the layers of SqueezeNet: a convolution, eight fire modules, and a pointwise layer with an output per class.
 
     No linear layer follows: the scores are the averages over the last map. With 227 pixels the first two maps have the
-    paper's sides of 111 and 55; with the 224 that the paper names they have 109 and 54.
-
-    Args:
-        resolution: side of the input image in pixels, or (height, width); 21 at least.
-        num_classes: output channels of the last layer.
-
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
+    paper's sides of 111 and 55; with the 224 that the paper names they have 109 and 54. `resolution` is 21 at least.
 
     >>> from dsconv_lib import cost
     >>> cost.of(squeezenet_layers()).macs

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from math import prod
+from typing import TypedDict, Unpack
+
 from dsconv_lib import spec as specs
 from dsconv_lib.networks.layer import Kind, Layer
-from dsconv_lib.spec import ConvSpec, Size, SpecError, per_dimension, require_int
+from dsconv_lib.spec import ConvSpec, Padding, Size, SpecError, per_dimension, require_int
+
+
+class Slide(TypedDict, total=False):
+    """How a window moves over a map: the arguments of `spec.standard` of the same names."""
+
+    stride: Size
+    padding: Padding
 
 
 class Stack:
@@ -31,51 +41,32 @@ class Stack:
         self.bias, self.norm = bias, norm
 
     def conv(
-        self,
-        name: str,
-        out_channels: int,
-        kernel_size: Size,
-        *,
-        stride: Size = 1,
-        padding: Size = 0,
-        groups: int = 1,
+        self, name: str, channels: int, kernel_size: Size, groups: int = 1, **slide: Unpack[Slide]
     ) -> Stack:
-        """Append a convolution: a pointwise one if its kernel is one pixel, else a standard one."""
-        self._slide(name, kernel_size, stride, padding)
+        """Append a convolution to so many channels: a pointwise one if its kernel is one pixel, else a standard one."""
+        self._slide(name, kernel_size, **slide)
         spec = specs.standard(
-            self.channels,
-            out_channels,
-            self.size,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            groups=groups,
+            self.channels, channels, self.size, kernel_size, groups=groups, **slide
         )
-        kind: Kind = "pointwise" if specs.positions(spec.kernel_size) == 1 else "standard"
-        return self._append(name, kind, spec, bias=self.bias, norm=self.norm)
+        kind: Kind = "pointwise" if prod(spec.kernel_size) == 1 else "standard"
+        return self._append(name, kind, spec, self.bias, self.norm)
 
     def separable(
         self,
         name: str,
-        out_channels: int,
+        channels: int,
         kernel_size: Size,
-        *,
-        stride: Size = 1,
-        padding: Size = 0,
         norm_between: bool = False,
+        **slide: Unpack[Slide],
     ) -> Stack:
         """Append a depthwise convolution and a pointwise one; bias and normalisation follow the second.
 
         `norm_between` says that normalisation follows the first half, too.
         """
-        self._slide(name, kernel_size, stride, padding)
-        first, second = specs.separable(
-            self.channels, out_channels, self.size, kernel_size, stride=stride, padding=padding
-        )
-        self._append(f"{name}.depthwise", "depthwise", first, bias=False, norm=norm_between)
-        return self._append(
-            f"{name}.pointwise", "pointwise", second, bias=self.bias, norm=self.norm
-        )
+        self._slide(name, kernel_size, **slide)
+        first, second = specs.separable(self.channels, channels, self.size, kernel_size, **slide)
+        self._append(f"{name}.depthwise", "depthwise", first, False, norm_between)
+        return self._append(f"{name}.pointwise", "pointwise", second, self.bias, self.norm)
 
     def pool(
         self, kernel_size: Size, stride: Size, padding: Size = 0, *, ceil: bool = False
@@ -84,7 +75,7 @@ class Stack:
 
         `ceil` lets the last window hang over the edge, as Caffe does and the networks written in it need.
         """
-        self.size = self._slide("pooling", kernel_size, stride, padding, ceil=ceil)
+        self.size = self._slide("pooling", kernel_size, ceil, stride=stride, padding=padding)
         return self
 
     def branch(self) -> Stack:
@@ -116,7 +107,7 @@ class Stack:
 
     def flatten(self) -> Stack:
         """Turn the map into a single pixel with a channel for each of its numbers."""
-        self.channels, self.size = self.channels * specs.positions(self.size), (1, 1)
+        self.channels, self.size = self.channels * prod(self.size), (1, 1)
         return self
 
     def average(self) -> Stack:
@@ -127,28 +118,26 @@ class Stack:
     def linear(self, name: str, out_features: int) -> Stack:
         """Append a linear layer, which has a bias, on the single pixel that is left."""
         spec = specs.pointwise(self.channels, out_features, self.size)
-        return self._append(name, "linear", spec, bias=True, norm=False)
+        return self._append(name, "linear", spec, True, False)
 
     def classifier(self, num_classes: int) -> list[Layer]:
         """Append the linear layer with one output per class, and return the finished table."""
         return self.linear("classifier", require_int("num_classes", num_classes)).layers
 
-    def _append(self, name: str, kind: Kind, spec: ConvSpec, *, bias: bool, norm: bool) -> Stack:
-        self.layers.append(Layer(name, kind, spec, bias=bias, norm=norm))
+    def _append(self, name: str, kind: Kind, spec: ConvSpec, bias: bool, norm: bool) -> Stack:
+        self.layers.append(Layer(name, kind, spec, bias, norm))
         self.channels, self.size = spec.out_channels, spec.out_size
         return self
 
     def _slide(
-        self, name: str, kernel_size: Size, stride: Size, padding: Size, *, ceil: bool = False
-    ) -> tuple[int, ...]:
+        self, name: str, kernel_size: Size, ceil: bool = False, **slide: Unpack[Slide]
+    ) -> specs.Sizes:
         """Return the size of the map that a window leaves; refuse an image in which none fits."""
         kernel = per_dimension("kernel_size", kernel_size, 2)
-        steps = per_dimension("stride", stride, 2)
-        pads = per_dimension("padding", padding, 2, minimum=0)
-        size = tuple(
-            (side + 2 * p - k + (s - 1 if ceil else 0)) // s + 1
-            for side, k, s, p in zip(self.size, kernel, steps, pads, strict=True)
-        )
+        stride = per_dimension("stride", slide.get("stride", 1), 2)
+        pads = specs.pads_of(slide.get("padding", 0), kernel, stride, (1, 1))
+        each = zip(self.size, pads, kernel, stride, strict=True)
+        size = tuple((n + sum(p) - k + (s - 1 if ceil else 0)) // s + 1 for n, p, k, s in each)
         if min(size) < 1:
             raise SpecError(
                 f"resolution={self.resolution}: {name} has a window of {kernel} pixels, and of the image "
@@ -165,7 +154,6 @@ def scaled(channels: int, alpha: float) -> int:
     """
     number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
     if not number or not 0 < alpha < float("inf"):
-        raise SpecError(
-            f"alpha={alpha!r}: expected a number greater than 0, such as 1, 0.75 or 0.5"
-        )
+        expected = "a number greater than 0, such as 1, 0.75 or 0.5"
+        raise SpecError(f"alpha={alpha!r}: expected {expected}")
     return max(8, int(channels * alpha))

@@ -26,17 +26,9 @@ def vgg16_layers(
 ) -> list[Layer]:
     """List the layers of VGG16: five stages of 3x3 convolutions, each followed by pooling, then linear layers.
 
-    Args:
-        alpha: width multiplier, greater than 0; every layer has alpha times the channels, rounded down, 8 at least.
-        resolution: side of the input image in pixels, or (height, width); 32 at least.
-        num_classes: outputs of the classifier.
-        in_channels: channels of the image: 3 for colour, 1 for grey.
-        form: "imagenet" is the paper's, with biases and three linear layers that read every pixel of the last map;
-            "small", usual for images of 32 pixels, has batch normalisation in place of the biases, and one linear
-            layer on the average over the last map.
-
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
+    The form "imagenet" is the paper's, with biases and three linear layers that read every pixel of the last map;
+    "small", usual for images of 32 pixels, has batch normalisation in place of the biases, and one linear layer on the
+    average over the last map. `resolution` is 32 at least.
 
     >>> from dsconv_lib import cost
     >>> cost.of(vgg16_layers()).macs
@@ -52,7 +44,6 @@ def vgg16_layers(
         stack.pool(*POOL)
     if small:
         return stack.average().classifier(num_classes)
-    hidden = scaled(HIDDEN, alpha)
-    return (
-        stack.flatten().linear("linear1", hidden).linear("linear2", hidden).classifier(num_classes)
-    )
+    for name in ("linear1", "linear2"):
+        stack.flatten().linear(name, scaled(HIDDEN, alpha))
+    return stack.classifier(num_classes)

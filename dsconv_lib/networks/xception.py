@@ -10,13 +10,7 @@ from dsconv_lib.spec import Size
 
 # Output channels of the separable convolutions in each of the twelve blocks with a shortcut. A block of two halves the
 # map, and its shortcut is a pointwise convolution with stride 2; a block of three keeps it, and its input is added.
-BLOCKS = (
-    (128, 128),
-    (256, 256),
-    (728, 728),
-    *((728, 728, 728),) * 8,
-    (728, 1024),
-)
+BLOCKS = ((128, 128), (256, 256), (728, 728), *((728, 728, 728),) * 8, (728, 1024))
 EXIT = (1536, 2048)
 POOL = (3, 2, 1)  # window, stride, padding
 
@@ -27,16 +21,7 @@ def xception_layers(
     """List the layers of Xception: two convolutions, twelve blocks, two separable convolutions, one linear layer.
 
     Batch normalisation follows each standard convolution, each shortcut and each separable convolution as a whole:
-    there is none, and no ReLU, between depthwise and pointwise.
-
-    Args:
-        alpha: width multiplier, greater than 0; every layer has alpha times the channels, rounded down, 8 at least.
-        resolution: side of the input image in pixels, or (height, width); 7 at least.
-        num_classes: outputs of the classifier.
-        in_channels: channels of the image: 3 for colour, 1 for grey.
-
-    Raises:
-        SpecError: naming the argument, its value and what was expected.
+    there is none, and no ReLU, between depthwise and pointwise. `resolution` is 7 at least.
 
     >>> from dsconv_lib import cost
     >>> cost.of(xception_layers()).macs

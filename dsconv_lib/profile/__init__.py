@@ -3,8 +3,8 @@
 Every module and function of torch ends in a few hundred basic operations. A `TorchDispatchMode` sees each of them, with
 its tensors, forward and backward, whatever wrote it: `nn.Conv2d`, `F.conv2d`, `torch.einsum` or attention. Three sorts:
 
-- counted: convolutions and matrix products, by the convention of `cost` (`products`);
-- free by convention: element by element, normalisation, pooling, sums, softmax, rearranging (`free`);
+- counted: convolutions and matrix products, by the convention of `cost`;
+- free by convention: element by element, normalisation, pooling, sums, softmax, rearranging;
 - all others. What they multiply is not known: they are named, and their count is missing, never 0.
 
 What a model computes outside torch's operations, in NumPy or in a kernel of its own, is not seen. A convolution written

@@ -1,18 +1,57 @@
-"""One run of a model, as for inference, that leaves the model as it was."""
+"""One run of a model, as for inference, under a meter; it leaves the model as it was."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from dsconv_lib.profile.operations import COUNTED, Cost, base, cost_of, name_of, why_free
 from dsconv_lib.spec import SpecError
+
+
+class Meter(TorchDispatchMode):
+    """While it is on, `write` gets what each operation costs: the ledger's `forward`, and later its `backward`."""
+
+    def __init__(self, write: Callable[[str, Cost, list[Tensor], list[Tensor]], None]) -> None:
+        super().__init__()
+        self.write = write
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the first profile the seconds in which torch would import its compiler; see `undisturbed`."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operation of torch and write down what it cost."""
+        kwargs = kwargs or {}
+        name = name_of(func)
+        product = base(name) in COUNTED
+        free = None if product else why_free(func)
+        if not product and free is None:
+            # Under inference_mode an operation that is made of others arrives in one piece.
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        outputs = [t for t in tree_leaves(result) if isinstance(t, Tensor)]
+        if product and all(t.layout == torch.strided for t in tensors):
+            cost = cost_of(name, args, outputs[0])
+        elif free:
+            cost = Cost(free, 0)
+        else:
+            cost = Cost(name.replace("::", ".") if "::" in name else f"aten.{name}", None)
+        self.write(name, cost, tensors, outputs)
+        return result
 
 
 def inputs_of(

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dsconv_lib.profile.ledger import Ledger
-from dsconv_lib.profile.meter import Meter
-from dsconv_lib.profile.run import differentiate, inputs_of, undisturbed
+from dsconv_lib.profile.run import Meter, differentiate, inputs_of, undisturbed
 from dsconv_lib.spec import require_int
 
 
@@ -42,8 +41,8 @@ def profile(
         One row per operation, in the order of the forward pass, in columns
         layer (name of the innermost module that ran it), type (that module's class),
         operation (standard, grouped, depthwise, pointwise or transposed convolution; linear, a product with a weight;
-        matmul, a product of activations; a kind of `free.FREE` where it holds weights, with 0 MACs; or torch's own name
-        of what cannot be counted),
+        matmul, a product of activations; a kind of `operations.FREE` where it holds weights, with 0 MACs; or
+        torch's own name of what cannot be counted),
         output (shape without the batch),
         macs (missing where unknown), params (trainable, bias included, each where it is first used and once),
         reads and writes (activations: elements of the inputs that are no weight, and of the output; where "same"
@@ -59,7 +58,7 @@ def profile(
     """
     inputs = inputs_of(model, input_size, require_int("batch", batch))
     ledger = Ledger(model, len(inputs[0]) if inputs[0].ndim else 1)
-    meter = Meter(ledger)
+    meter = Meter(ledger.forward)
     with undisturbed(model), ledger.following(model), torch.set_grad_enabled(backward), meter:
         outputs = model(*inputs)
         if backward:

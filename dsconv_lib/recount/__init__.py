@@ -6,9 +6,9 @@
 >>> for_all(lambda c: run_loops("pointwise", c).macs == c.M * c.DG ** 2 * c.N)
 True
 
-It is the library's own names, and what these lack: `counts` of networks, `cases` of one layer, `values` of arrays, the
-`reach` of an output, `texts`. `expressions` computes a calculation that is written down, and `verdicts` judges a
-printed figure or a statement by its calculations.
+It is the library's own names, and what these lack: `counts` of networks, `cases` of one layer, `arrays`, `texts`.
+`expressions` computes a calculation that is written down, and `verdicts` judges a printed figure or a statement by its
+calculations.
 """
 
 from math import prod
@@ -23,6 +23,20 @@ from dsconv_lib.networks import (
     vgg16_layers,
     xception_layers,
 )
+from dsconv_lib.recount.arrays import (
+    best_term,
+    compose,
+    difference,
+    digits,
+    distance,
+    embed,
+    energy,
+    mix,
+    pixels_seen,
+    random,
+    rank,
+    reads,
+)
 from dsconv_lib.recount.cases import for_all, one_position, refused, run_loops
 from dsconv_lib.recount.counts import (
     averaged,
@@ -34,27 +48,12 @@ from dsconv_lib.recount.counts import (
     quotient,
     with_biases,
 )
-from dsconv_lib.recount.reach import channels_learnt_from, pixels_seen, reads, receptive_field
 from dsconv_lib.recount.texts import in_glossary, same
-from dsconv_lib.recount.values import (
-    best_term,
-    compose,
-    difference,
-    digits,
-    distance,
-    embed,
-    energy,
-    mix,
-    one_by_one,
-    random,
-    rank,
-)
 
 __all__ = [
-    "alexnet_layers", "averaged", "best_term", "channels_learnt_from", "compose", "convolutions", "cost",
-    "difference", "digits", "distance", "embed", "energy", "for_all", "googlenet_layers", "in_glossary",
-    "inception_v3_layers", "macs_inside", "mix", "mobilenet_v1_layers", "one_by_one", "one_position", "ops",
-    "part", "percent", "pixels_seen", "points", "prod", "quotient", "random", "rank", "reads",
-    "receptive_field", "refused", "run_loops", "same", "spec", "squeezenet_layers", "vgg16_layers",
-    "with_biases", "xception_layers",
+    "alexnet_layers", "averaged", "best_term", "compose", "convolutions", "cost", "difference", "digits",
+    "distance", "embed", "energy", "for_all", "googlenet_layers", "in_glossary", "inception_v3_layers",
+    "macs_inside", "mix", "mobilenet_v1_layers", "one_position", "ops", "part", "percent", "pixels_seen",
+    "points", "prod", "quotient", "random", "rank", "reads", "refused", "run_loops", "same", "spec",
+    "squeezenet_layers", "vgg16_layers", "with_biases", "xception_layers",
 ]  # fmt: skip

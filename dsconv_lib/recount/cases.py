@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dsconv_lib import loops, ops
-from dsconv_lib.recount.values import random
-from dsconv_lib.spec import SpecError, standard
+from dsconv_lib.recount.arrays import random
+from dsconv_lib.spec import SpecError, Window, standard
 
 
 class Case(NamedTuple):
@@ -61,19 +61,17 @@ def run_loops(kind: str, case: Case) -> Run:
     The pointwise one reads what the depthwise one writes, and its MACs alone are counted.
     """
     x = random(1, case.M, case.DF, case.DF)
-    depthwise = random(case.M, 1, case.DK, case.DK)
-    pointwise = random(case.N, case.M, 1, 1)
+    depthwise, pointwise = random(case.M, 1, case.DK, case.DK), random(case.N, case.M, 1, 1)
+    window: Window = {"stride": case.s, "padding": case.p}
     match kind:
         case "standard":
-            weight = random(case.N, case.M, case.DK, case.DK)
-            y, macs = loops.standard(x, weight, stride=case.s, padding=case.p)
+            y, macs = loops.standard(x, random(case.N, case.M, case.DK, case.DK), **window)
         case "depthwise":
-            y, macs = loops.depthwise(x, depthwise, stride=case.s, padding=case.p)
+            y, macs = loops.depthwise(x, depthwise, **window)
         case "pointwise":
-            y = ops.depthwise(x, depthwise, stride=case.s, padding=case.p)
-            y, macs = loops.pointwise(y, pointwise)
+            y, macs = loops.pointwise(ops.depthwise(x, depthwise, **window), pointwise)
         case "separable":
-            y, macs = loops.separable(x, depthwise, pointwise, stride=case.s, padding=case.p)
+            y, macs = loops.separable(x, depthwise, pointwise, **window)
         case _:
             raise SpecError(f"kind={kind!r}: expected standard, depthwise, pointwise or separable")
     return Run(y.shape[1:], macs)

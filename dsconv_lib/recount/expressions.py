@@ -15,8 +15,8 @@ from dsconv_lib import recount
 from dsconv_lib.cost import Cost
 from dsconv_lib.errors import UserError
 from dsconv_lib.networks import Layer
+from dsconv_lib.recount.arrays import Reads
 from dsconv_lib.recount.cases import Case, Run
-from dsconv_lib.recount.reach import Reads
 from dsconv_lib.spec import ConvSpec
 
 NAMES: dict[str, Any] = {
@@ -24,7 +24,15 @@ NAMES: dict[str, Any] = {
     **{python.__name__: python for python in (abs, any, float, len, max, range, round, sum)},
 }
 ATTRIBUTES = {
-    *("of", "ratio", "standard", "depthwise", "pointwise", "separable"),  # of cost, spec and ops
+    *(
+        "of",
+        "ratio",
+        "standard",
+        "depthwise",
+        "pointwise",
+        "separable",
+        "separable_backward",
+    ),  # of cost, spec and ops
     *("shape", "ndim", "sum"),  # of arrays
     *(name for kind in (Cost, ConvSpec, Layer, Case, Run, Reads) for name in dir(kind)),
 }

@@ -43,7 +43,6 @@ def in_glossary(term: str) -> bool:
         UserError: where the library is installed apart from the book.
     """
     if not GLOSSARY.exists():
-        raise UserError(
-            f"{GLOSSARY} is missing: expected a clone of the course, installed with pip install -e ."
-        )
+        expected = "a clone of the course, installed with pip install -e ."
+        raise UserError(f"{GLOSSARY} is missing: expected {expected}")
     return term in GLOSSARY.read_text(encoding="utf-8").lower()

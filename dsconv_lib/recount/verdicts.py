@@ -169,10 +169,7 @@ def readings(figure: Entry) -> list[str]:
     tried = trials(figure)
     fitting = [trial for trial in tried if trial.fit]
     best = [trial for trial in fitting if trial.fit == "rounded" or trial is tried[0]]
-    return [
-        trial.name + (f", {trial.fit}" if trial.fit != "rounded" else "")
-        for trial in best or fitting
-    ]
+    return [t.name if t.fit == "rounded" else f"{t.name}, {t.fit}" for t in best or fitting]
 
 
 def judge_claim(claim: Entry) -> str:

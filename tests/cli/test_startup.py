@@ -57,17 +57,16 @@ def test_a_command_that_needs_no_torch_does_not_wait_for_it(
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_the_list_says_what_the_command_says(name: str) -> None:
-    place, line = cli.COMMANDS[name]
     command = cli.load(name)
-    assert (command.name, command.help.partition("\n")[0]) == (name, line), place
+    assert (command.name, command.help.partition("\n")[0]) == (name, cli.COMMANDS[name])
 
 
 def test_a_command_may_have_commands_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     several = typer.Typer(help="Several.")
     several.command("one")(lambda: typer.echo("the first"))
     several.command("two")(lambda: typer.echo("the second"))
-    monkeypatch.setattr(cli, "several", several, raising=False)
-    monkeypatch.setitem(cli.COMMANDS, "cost", ("dsconv_lib.cli:several", "Several."))
+    monkeypatch.setattr("dsconv_lib.cli.cost.several", several, raising=False)
+    monkeypatch.setitem(cli.ELSEWHERE, "cost", "cost:several")
     assert dsconv("cost", "two").stdout == "the second\n"
 
 

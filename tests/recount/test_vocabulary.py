@@ -1,15 +1,16 @@
 """The words that calculations are made of, where the library has none of its own for them."""
 
+from math import prod
+
 import pytest
 
 from dsconv_lib import ops
 from dsconv_lib.errors import UserError
 from dsconv_lib.networks import alexnet_layers, mobilenet_v1_layers, squeezenet_layers
 from dsconv_lib.recount import counts, texts
+from dsconv_lib.recount.arrays import energy, pixels_seen, random, rank, reads
 from dsconv_lib.recount.cases import CASES
 from dsconv_lib.recount.expressions import evaluate
-from dsconv_lib.recount.reach import pixels_seen, reads, receptive_field
-from dsconv_lib.recount.values import energy, random, rank
 
 
 def test_the_drawn_layers_are_worth_trying():
@@ -52,7 +53,9 @@ def test_what_a_layer_looks_at():
     assert [r.channels for r in (standard, depthwise, pointwise)] == [4, 1, 4]
     assert [r.pixels for r in (standard, depthwise, pointwise)] == [9, 9, 1]
     for layers in ([(3, 1)], [(3, 2), (3, 2), (5, 1)], [(1, 1), (2, 3), (4, 1)]):
-        assert pixels_seen(layers) == receptive_field(layers)
+        steps = [prod(stride for _, stride in layers[:place]) for place in range(len(layers))]
+        grown = ((kernel - 1) * step for (kernel, _), step in zip(layers, steps, strict=True))
+        assert pixels_seen(layers) == 1 + sum(grown)
     assert rank(random(2, 3, 3, 3)) == 2
     assert energy(random(1, 3, 3, 3)) == pytest.approx(1)
 

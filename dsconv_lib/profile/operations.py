@@ -1,11 +1,13 @@
-"""What is free by convention, and what operations are called."""
+"""What torch's operations are called, and what each costs: convolutions and matrix products, and all that is free."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 _FREE_NAMES = {
     "normalisation": """native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
@@ -39,6 +41,22 @@ _FREE_NAMES = {
 }
 # Operation of torch, without the underscore of its in-place form and without "_backward": why it is free.
 FREE = {name: kind for kind, names in _FREE_NAMES.items() for name in names.split()}
+CONVOLUTIONS = frozenset({"convolution", "_convolution"})
+# Where the first of the two factors stands: in addmm(bias, x, weight) it is the second argument.
+PRODUCTS = {"mm": 0, "bmm": 0, "mv": 0, "dot": 0, "vdot": 0} | dict.fromkeys(
+    ("addmm", "baddbmm", "addbmm", "addmv"), 1
+)
+# Their gradients are outer products, which autograd writes as broadcast element-wise ones.
+VECTOR_PRODUCTS = frozenset({"mv", "addmv", "dot", "vdot"})
+COUNTED = CONVOLUTIONS | PRODUCTS.keys()
+
+
+class Cost(NamedTuple):
+    """What one operation makes: `factors` are the tensors that it multiplies, None MACs are not known."""
+
+    kind: str
+    macs: int | None
+    factors: tuple[Tensor, ...] = ()
 
 
 def name_of(func: Any) -> str:
@@ -71,3 +89,33 @@ def why_free(func: Any) -> str | None:
     if any(torch.Tag.pointwise in form.tags for form in forms):
         return "element-wise"
     return "bookkeeping" if name.startswith("profiler::") else FREE.get(base(name))
+
+
+def cost_of(name: str, args: tuple[Any, ...], output: Tensor) -> Cost:
+    """Count one of `COUNTED`, or its gradient, from the arguments and the (first) output of torch's operation."""
+    if name == "convolution_backward":
+        gradient, x, weight, transposed, wanted = *args[:3], args[7], args[10]
+        # Each gradient pairs the same inputs, outputs and weights as the forward pass.
+        macs = _pairs(x if transposed else gradient, weight) * sum(wanted[:2])
+        return Cost("gradient", macs, (x, weight))
+    if base(name) in CONVOLUTIONS:
+        x, weight, transposed, groups = args[0], args[1], args[6], args[8]
+        macs = _pairs(x if transposed else output, weight)
+        return Cost(_kind(x, weight, transposed, groups), macs, (x, weight))
+    first = PRODUCTS[base(name)]
+    a, b = args[first : first + 2]
+    macs = a.numel() * (b.shape[-1] if b.ndim > 1 else 1)
+    return Cost("matmul", macs, (a, b))
+
+
+def _kind(x: Tensor, weight: Tensor, transposed: bool, groups: int) -> str:
+    if transposed:
+        return "transposed"
+    if groups > 1:
+        return "depthwise" if groups == x.shape[1] else "grouped"
+    return "pointwise" if prod(weight.shape[2:]) == 1 else "standard"
+
+
+def _pairs(tensor: Tensor, weight: Tensor) -> int:
+    """MACs of a convolution: every weight once at each position of the side that the kernel slides over."""
+    return tensor.shape[0] * prod(tensor.shape[2:]) * weight.numel()

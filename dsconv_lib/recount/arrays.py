@@ -1,10 +1,12 @@
-"""Arrays: how far apart two are, and of how many separable terms a weight is the sum."""
+"""Arrays: how far apart two are, of how many separable terms a weight is the sum, and what an output depends on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import numpy as np
 
-from dsconv_lib import ops
 from dsconv_lib.spec import Array
 
 
@@ -46,12 +48,6 @@ def mix(x: Array, pointwise_weight: Array) -> Array:
     return np.asarray(np.einsum("bmij,nm->bnij", x, pointwise_weight[:, :, 0, 0]))
 
 
-def one_by_one(x: Array, depthwise_weight: Array) -> Array:
-    """Convolve each channel alone with its filter, and stack the results."""
-    parts = [ops.standard(x[:, m : m + 1], depthwise_weight[m : m + 1]) for m in range(x.shape[1])]
-    return np.concatenate(parts, axis=1)
-
-
 def _slices(weight: Array) -> Array:
     """Cut a standard weight (N, M, K, K) into one matrix (N, K * K) for each input channel."""
     return weight.transpose(1, 0, 2, 3).reshape(weight.shape[1], weight.shape[0], -1)
@@ -82,3 +78,37 @@ def best_term(weight: Array, *, centred: bool = False) -> Array:
 def distance(weight: Array, term: Array) -> float:
     """Frobenius distance of a weight from a term, as `best_term` returns it."""
     return float(np.linalg.norm(_slices(weight) - term))
+
+
+class Reads(NamedTuple):
+    """How many channels, and how many pixels, one output depends on."""
+
+    channels: int
+    pixels: int
+
+
+def reads(operation: Callable[[Array, Array], Array], weight: Array) -> Reads:
+    """Count what the middle of the first output channel reads of four channels of 7 x 7 pixels.
+
+    >>> from dsconv_lib import ops
+    >>> reads(ops.depthwise, random(4, 1, 3, 3))
+    Reads(channels=1, pixels=9)
+    """
+    # Tried: one input after the other is changed.
+    x = random(1, 4, 7, 7)
+    before = operation(x, weight)
+    middle = (0, 0, before.shape[2] // 2, before.shape[3] // 2)
+    changes = np.zeros(x.shape[1:], bool)
+    for place in np.ndindex(*changes.shape):
+        y = x.copy()
+        y[0][place] += 1
+        changes[place] = operation(y, weight)[middle] != before[middle]
+    return Reads(int(changes.any(axis=(1, 2)).sum()), int(changes.any(axis=0).sum()))
+
+
+def pixels_seen(layers: Sequence[tuple[int, int]]) -> int:
+    """Trace which pixels of a row one output sees through layers of (kernel, stride), last to first."""
+    seen = {0}
+    for kernel, stride in reversed(layers):
+        seen = {place * stride + tap for place in seen for tap in range(kernel)}
+    return max(seen) - min(seen) + 1
