@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from inspect import signature
 from typing import Any
 
 import torch
@@ -24,7 +25,10 @@ class MobileNetV1(nn.Module):
 
     def __init__(self, alpha: float = 1.0, **others: Any) -> None:
         super().__init__()
-        self.arguments = {"alpha": alpha, **others}
+        made = signature(mobilenet_v1_layers).bind(alpha, **others)
+        made.apply_defaults()
+        del made.arguments["resolution"]  # which the weights do not depend on
+        self.arguments = dict(made.arguments)
         *convolutions, classifier = mobilenet_v1_layers(alpha, **others)
         parts = ((layer.name.replace(".", "_"), _conv_norm_relu(layer)) for layer in convolutions)
         self.features = nn.Sequential(OrderedDict(parts))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dsconv_lib import cost
+from dsconv_lib import cost, spec
 from dsconv_lib import cost as costs
 from dsconv_lib.cli.bench import BENCH
 from dsconv_lib.networks import mobilenet_v1_layers
@@ -197,7 +197,9 @@ def test_bench_prints_counts_beside_times() -> None:
     rows = [numbers(line) for line in result.stdout.splitlines() if line.startswith("│")]
     assert len(rows) == len(BENCH)
     for (size, m, n), row in zip(BENCH, rows, strict=True):
-        both = costs.standard(m, n, size, 3, padding=1), costs.separable(m, n, size, 3, padding=1)
+        both = [
+            costs.of(make(m, n, size, 3, padding=1)) for make in (spec.standard, spec.separable)
+        ]
         assert row[0] == f"{size}x{size}, {m} to {n}"
         assert row[1] == f"{both[0].macs / both[1].macs:.2f}"
         standard, separable = float(row[3]), float(row[4])
