@@ -18,7 +18,7 @@ PRINTED_FROM = (
     "_*.yml",
     "*.bib",
     "assets/*.*",
-    "dsconv_lib/figures/*.*",
+    "dsconv_lib/interactive/*.*",
     "book_builder/*.*",
     "book_builder/site/*.*",
 )

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from dsconv_lib.data.errors import DataError, need, one_line
+from dsconv_lib.data.errors import DataError, one_line
 from dsconv_lib.data.images import ImageData
+from dsconv_lib.errors import need
 
 FOLDER_VARIABLE = "DSCONV_DATA"
 CACHE_VARIABLE = "DSCONV_CACHE"
@@ -61,8 +62,8 @@ def load_cifar10(folder: str | Path | None = None) -> ImageData:
 
 def _from_archive() -> ImageData:
     """Read the archive: each image is a byte for its class, then its red, green and blue plane."""
-    pooch = need("pooch", "pooch", "cifar10")
-    progressbar = sys.stderr.isatty() and bool(need("tqdm", "tqdm", "cifar10"))
+    pooch = need("pooch", "cifar10", extra="cifar")
+    progressbar = sys.stderr.isatty() and bool(need("tqdm", "cifar10", extra="cifar"))
     folder = os.environ.get(CACHE_VARIABLE) or pooch.os_cache("dsconv")
     unpack = pooch.Untar([UNPACKED])
     how = {"processor": unpack, "progressbar": progressbar}
@@ -103,8 +104,8 @@ def _from_folder(folder: Path) -> ImageData:
 
 def _read(path: Path, formats: set[str]) -> Labelled:
     """Read one file: images and labels; add to `formats` what its images are, PNG or JPEG."""
-    arrow = need("pyarrow", "pyarrow", "cifar10")
-    parquet = need("pyarrow.parquet", "pyarrow", "cifar10")
+    arrow = need("pyarrow", "cifar10", extra="cifar")
+    parquet = need("pyarrow.parquet", "cifar10", package="pyarrow", extra="cifar")
     if not path.is_file():
         raise DataError(
             f"{path} is not there: expected a folder with train.parquet and test.parquet"
@@ -141,7 +142,7 @@ def _read(path: Path, formats: set[str]) -> Labelled:
 
 
 def _decode(content: bytes | None, where: str) -> tuple[NDArray[np.uint8], str]:
-    pillow = need("PIL.Image", "pillow", "cifar10")
+    pillow = need("PIL.Image", "cifar10", package="pillow", extra="cifar")
     try:
         image = pillow.open(io.BytesIO(content or b""), formats=("PNG", "JPEG"))
         # Both are known from the header, before anything is unpacked.

@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from dsconv_lib.data.errors import need
 from dsconv_lib.data.images import ImageData
+from dsconv_lib.errors import need
 
 
 def load_digits() -> ImageData:
     """1,797 grey images of 8x8 pixels, enlarged to shape (1, 16, 16) and split with a fixed seed.
 
     Raises:
-        DataError: if scikit-learn is not installed.
+        MissingError: if scikit-learn is not installed.
 
     >>> digits = load_digits()
     >>> len(digits.train_images), len(digits.test_images), digits.train_labels[0]
     (1437, 360, np.int64(3))
     """
-    datasets = need("sklearn.datasets", "scikit-learn", "digits")
-    selection = need("sklearn.model_selection", "scikit-learn", "digits")
+    datasets = need("sklearn.datasets", "digits", package="scikit-learn")
+    selection = need("sklearn.model_selection", "digits", package="scikit-learn")
     images, labels = datasets.load_digits(return_X_y=True)
     # Values from 0 to 16, spread over 0 to 255, show as ordinary grey images, and stay 17 distinct levels.
     pixels = (images * 255 // 16).astype(np.uint8).reshape(-1, 1, 8, 8)

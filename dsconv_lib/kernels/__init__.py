@@ -5,17 +5,13 @@ and write each map about once, in the layout (channels last) and the type (bfloa
 this package needs Triton; nothing else in the library does, and nothing imports it unasked.
 """
 
-from importlib.util import find_spec
-
+from dsconv_lib.errors import need
 from dsconv_lib.kernels.errors import KernelError
 
-if find_spec("triton") is None:
-    raise KernelError(
-        "triton is not installed: the GPU kernels are written in it; on Linux, "
-        "pip install 'dsconv-lib[kernels]', or go on without the kernels"
-    )
+need("triton", "a kernel for a GPU, on Linux,", extra="kernels")
 
-from dsconv_lib.kernels.depthwise import depthwise_conv2d
-from dsconv_lib.kernels.layers import DepthwiseConv2d, swap_in, swap_out, swapped
+# Only now: their modules are written in it.
+from dsconv_lib.kernels.depthwise import depthwise_conv2d  # noqa: E402
+from dsconv_lib.kernels.layers import DepthwiseConv2d, swap_in, swap_out, swapped  # noqa: E402
 
 __all__ = ["DepthwiseConv2d", "KernelError", "depthwise_conv2d", "swap_in", "swap_out", "swapped"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dsconv_lib import cost
 from dsconv_lib.spec import ConvSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = Literal["standard", "depthwise", "pointwise", "linear"]
 
@@ -44,6 +45,8 @@ def table(layers: Iterable[Layer]) -> pd.DataFrame:
     0              stem   3x224x224    3x3  32x112x112  10838016
     1  block1.depthwise  32x112x112    3x3  32x112x112   3612672
     """
+    import pandas as pd  # here, as counting needs no tables
+
     return pd.DataFrame(
         {
             "layer": layer.name,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from dsconv_lib.train.recipes import TrainingError
+from dsconv_lib.errors import need
 
 METRICS = "metrics.csv"
 
@@ -45,18 +45,16 @@ class Board:
     """The records as curves for TensorBoard, in a run's folder; an earlier run's are replaced.
 
     Raises:
-        TrainingError: if the package tensorboard is not installed.
+        MissingError: if the package tensorboard is not installed.
     """
 
     def __init__(self, folder: Path, earlier: list[EpochRecord]) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            needs = "tensorboard=True needs the package tensorboard: pip install tensorboard"
-            raise TrainingError(needs) from error
+        board = need(
+            "torch.utils.tensorboard", "tensorboard=True", package="tensorboard", extra="curves"
+        )
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
-        self.writer = SummaryWriter(str(folder))
+        self.writer = board.SummaryWriter(str(folder))
         for record in earlier:
             self.add(record)
 

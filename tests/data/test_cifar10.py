@@ -199,12 +199,11 @@ def test_a_package_that_is_not_installed(
     folder = repr(str(tiny("PNG"))) if module in ("pyarrow", "PIL") else None
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
-        f"from dsconv_lib.data import DataError, load\n"
+        f"from dsconv_lib.data import load\nfrom dsconv_lib.errors import MissingError\n"
         f"try: load({dataset!r}, {folder})\n"
-        f"except DataError as error: print(error)"
+        f"except MissingError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(
-        f"{dataset} needs the package {package}, which cannot be imported"
-    )
-    assert f"pip install {package}" in done.stdout
+    wanted = "." if dataset == "digits" else "'.[cifar]'"
+    says = f"{dataset} needs {package}: in a clone of the course, type pip install {wanted}\n"
+    assert done.stdout == says

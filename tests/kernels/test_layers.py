@@ -122,4 +122,4 @@ try:
 except UserError as error:
     print(error)
 """
-    assert run(code).startswith("triton is not installed: ")
+    assert run(code).startswith("a kernel for a GPU, on Linux, needs triton: ")

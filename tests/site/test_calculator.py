@@ -6,7 +6,7 @@ import re
 import pytest
 
 from dsconv_lib import cost, spec
-from dsconv_lib.figures.calculator import Calculator
+from dsconv_lib.interactive.calculator import Calculator
 
 LIMITS = {
     "in_size": 224,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dsconv_lib.figures.calculator import Calculator
-from dsconv_lib.figures.levels import Levels
-from dsconv_lib.figures.window import SlidingWindow
+from dsconv_lib.interactive.calculator import Calculator
+from dsconv_lib.interactive.levels import Levels
+from dsconv_lib.interactive.window import SlidingWindow
 from tests.site import site_checks
 
 FIGURES = [Calculator(), Levels(), SlidingWindow(), SlidingWindow(operation="separable", step=40)]

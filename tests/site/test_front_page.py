@@ -2,7 +2,7 @@
 
 import pytest
 
-from dsconv_lib.figures.calculator import Calculator
+from dsconv_lib.interactive.calculator import Calculator
 from tests.site.site_checks import SITE
 
 

@@ -9,10 +9,10 @@ import time
 import nbformat
 import pytest
 
-from dsconv_lib.figures.calculator import Calculator
+from dsconv_lib.interactive.calculator import Calculator
 
 CELLS = [
-    "from dsconv_lib.figures.calculator import Calculator\nfigure = Calculator()\nfigure",
+    "from dsconv_lib.interactive.calculator import Calculator\nfigure = Calculator()\nfigure",
     "print('kernel size', figure.kernel_size)",
 ]
 

@@ -10,7 +10,7 @@ import pytest
 from traitlets import TraitError
 
 from dsconv_lib import cost
-from dsconv_lib.figures.levels import UNITS, Levels
+from dsconv_lib.interactive.levels import UNITS, Levels
 from dsconv_lib.networks import mobilenet_v1_layers
 
 NAMES = [layer.name for layer in mobilenet_v1_layers()]

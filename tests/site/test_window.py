@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dsconv_lib import cost, loops, ops, spec
-from dsconv_lib.figures.window import ARRAYS, HALVES, SlidingWindow
+from dsconv_lib.interactive.window import ARRAYS, HALVES, SlidingWindow
 
 LOOPS = {"standard": loops.standard, "depthwise": loops.depthwise, "pointwise": loops.pointwise}
 BACKWARD = {

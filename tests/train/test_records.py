@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dsconv_lib.train import TrainingError
+from dsconv_lib.errors import MissingError
 from dsconv_lib.train.records import Board, EpochRecord
 
 
@@ -45,5 +45,5 @@ def test_a_resumed_run_draws_each_epoch_once(tmp_path: Path) -> None:
 
 def test_without_the_package_it_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
-    with pytest.raises(TrainingError, match="pip install tensorboard"):
+    with pytest.raises(MissingError, match=r"needs tensorboard: .* pip install '\.\[curves\]'"):
         Board(tmp_path, [])

@@ -114,7 +114,7 @@ def test_answers_stand_at_the_end_of_their_chapter(book, pages):
         "intro.md",
         "_toc.yml",
         "assets/book.css",
-        "dsconv_lib/figures/window.js",
+        "dsconv_lib/interactive/window.js",
         "book_builder/pdf.js",
         "book_builder/site/finish.py",
     ],

@@ -6,7 +6,7 @@ from traitlets import Enum, Int, Unicode, Union
 
 from dsconv_lib import cost
 from dsconv_lib import spec as specs
-from dsconv_lib.figures.interactive import InteractiveFigure, module
+from dsconv_lib.interactive.figure import InteractiveFigure, module
 
 
 class Calculator(InteractiveFigure):

@@ -12,9 +12,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 
 from dsconv_lib import cost, spec
-from dsconv_lib.figures.calculator import Calculator
-from dsconv_lib.figures.levels import Levels
-from dsconv_lib.figures.window import SlidingWindow
+from dsconv_lib.interactive.calculator import Calculator
+from dsconv_lib.interactive.levels import Levels
+from dsconv_lib.interactive.window import SlidingWindow
 from dsconv_lib.spec import SpecError
 
 VIEW = "application/vnd.jupyter.widget-view+json"

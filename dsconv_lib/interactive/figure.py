@@ -13,8 +13,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from anywidget import AnyWidget
 from traitlets import Unicode
+
+from dsconv_lib.errors import need
+
+need("anywidget", "a figure that a reader moves", extra="interactive")
+from anywidget import AnyWidget  # noqa: E402  (what was just seen to be there)
 
 # The model that the module talks to where no kernel runs: the part of Backbone's that the figures use. The element is
 # found through the running script, so the text has no ids and is the same in every run. The module runs as part of
@@ -57,7 +61,7 @@ def _inline(code: str) -> str:
 def module(*names: str) -> str:
     """Text of a figure's ES module: the files of these names, beside this one, with what all figures share in front."""
     folder = Path(__file__).parent
-    return "".join((folder / f).read_text(encoding="utf-8") for f in ("interactive.js", *names))
+    return "".join((folder / f).read_text(encoding="utf-8") for f in ("figure.js", *names))
 
 
 class InteractiveFigure(AnyWidget):

@@ -7,7 +7,7 @@ import pytest
 from traitlets import TraitError
 
 from dsconv_lib import loops, ops
-from dsconv_lib.figures.window import ARRAYS, HALVES, SlidingWindow
+from dsconv_lib.interactive.window import ARRAYS, HALVES, SlidingWindow
 
 
 def test_the_first_state_makes_the_point():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from traitlets import Enum, Float, Int, Unicode
 
 from dsconv_lib import cost
-from dsconv_lib.figures.interactive import InteractiveFigure, module
+from dsconv_lib.interactive.figure import InteractiveFigure, module
 from dsconv_lib.networks import Layer, mobilenet_v1_layers
 
 UNITS = {"macs": "MACs", "params": "weights", "bytes": "bytes"}

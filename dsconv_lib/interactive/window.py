@@ -11,7 +11,7 @@ from traitlets import Bunch, Enum, Int, TraitError, Unicode, observe, validate
 
 from dsconv_lib import cost, ops
 from dsconv_lib import spec as specs
-from dsconv_lib.figures.interactive import InteractiveFigure, module
+from dsconv_lib.interactive.figure import InteractiveFigure, module
 from dsconv_lib.spec import Array
 
 

@@ -1,0 +1,1 @@
+"""Figures that a reader moves: alive in a notebook, and on a page without a kernel."""
