@@ -37,9 +37,10 @@ class Setting(NamedTuple):
     commit: str | None
 
     def images(self) -> ImageData:
-        """CIFAR-10, or its first training images with all test images."""
+        """CIFAR-10, or its first training images, as far as there are so many, with all test images."""
         images = load("cifar10", self.data)
-        return images.subset(self.subset) if self.subset else images
+        count = len(images.train_labels)
+        return images.subset(min(self.subset or count, count))
 
     def arguments(self, name: str) -> dict[str, Any]:
         """The arguments of `MobileNetV1` that make one of the two networks, "separable" or "twin"."""
