@@ -13,6 +13,7 @@ import re
 import stat
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<number>\d+
 MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
 MAX_FILES = 100_000
 SKIPPED = ("__MACOSX", "__pycache__")
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Found:
 class Class:
     """The submissions in a folder or zip file, one for each student, in order of name.
 
-    Of several notebooks by one student the latest counts: by Canvas' number where there is one, else
-    by time of change. `others` are files that are no notebooks, which somebody should look at.
+    Of several notebooks by one student the latest counts: by Canvas' number where there is one, else by time of
+    change. `others` are files that are no notebooks, which somebody should look at.
 
     Raises:
         GradingError: if it is neither a folder nor a zip file, or holds no notebooks.
@@ -82,9 +84,9 @@ class Class:
             files = self._in_zip(self._zip)
         else:
             raise GradingError(f"{place} is neither a folder nor a zip file of notebooks")
-        students: dict[str, list[Found]] = {}
+        students: dict[str, list[Found]] = defaultdict(list)
         for each in files:
-            students.setdefault(each.student, []).append(each)
+            students[each.student].append(each)
         if not students:
             raise GradingError(f"{place} has no notebooks: expected files that end in .ipynb")
         self.submissions = [self._latest(students[name]) for name in sorted(students)]
@@ -99,14 +101,7 @@ class Class:
             try:
                 with self._zip.open(self._members[file]) as stream:
                     return stream.read(MAX_BYTES + 1)
-            except (
-                zipfile.BadZipFile,
-                zlib.error,
-                lzma.LZMAError,
-                RuntimeError,
-                EOFError,
-                OSError,
-            ):
+            except UNREADABLE:
                 return b""  # damaged or encrypted: marked as what it is, no notebook
         # Neither a link nor a pipe is followed, whatever it was when the folder was listed.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -120,15 +115,11 @@ class Class:
 
     def _latest(self, found: list[Found]) -> Submission:
         latest = max(found, key=lambda each: each.order)
-        notes = []
-        if len(found) > 1:
-            notes.append(
-                f"{len(found)} notebooks were handed in: the latest, {latest.file}, was marked"
-            )
-        sha256 = digest(self.read(latest.file))
-        return Submission(
-            latest.student, latest.id, latest.system, latest.file, sha256, latest.late, notes
-        )
+        sha256 = hashlib.sha256(self.read(latest.file)).hexdigest()
+        note = f"{len(found)} notebooks were handed in: the latest, {latest.file}, was marked"
+        notes = [note] if len(found) > 1 else []
+        who = latest.student, latest.id, latest.system
+        return Submission(*who, latest.file, sha256, latest.late, notes)
 
     def _in_folder(self) -> list[Found]:
         found: dict[str, object] = {}
@@ -137,9 +128,8 @@ class Class:
             for name in sorted(files):
                 path = Path(folder, name)
                 # A name of bytes that are not UTF-8 can be printed, and stored, only like this.
-                relative = os.fsencode(path.relative_to(self.place)).decode(
-                    errors="backslashreplace"
-                )
+                named = os.fsencode(path.relative_to(self.place))
+                relative = named.decode(errors="backslashreplace")
                 if _skipped(name):
                     continue
                 status = path.lstat()
@@ -174,11 +164,6 @@ def _common_folders(names: Iterable[str]) -> int:
     both = zip(min(folders), max(folders), strict=False)
     common = itertools.takewhile(lambda pair: pair[0] == pair[1], both)
     return len([part for part, _ in common if not MOODLE.fullmatch(part)])
-
-
-def digest(raw: bytes) -> str:
-    """Give the SHA-256 of a file's bytes."""
-    return hashlib.sha256(raw).hexdigest()
 
 
 def _skipped(name: str) -> bool:
