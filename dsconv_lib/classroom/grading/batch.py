@@ -17,7 +17,8 @@ from pathlib import Path
 
 from dsconv_lib.classroom.grading import GradingError
 from dsconv_lib.classroom.grading.gradebook import Assignment, Gradebook
-from dsconv_lib.classroom.grading.mark import Paper, Row, mark
+from dsconv_lib.classroom.grading.mark import Paper, mark
+from dsconv_lib.classroom.grading.protocol import Json
 from dsconv_lib.classroom.grading.sandbox import Limits, Sandbox, preflight
 from dsconv_lib.classroom.grading.submissions import Class, Submission
 
@@ -81,7 +82,7 @@ def bench(job: Job) -> tuple[Paper, Sandbox]:
         return _benches[job]
 
 
-def task(raw: bytes, job: Job) -> Row:
+def task(raw: bytes, job: Job) -> Json:
     """Mark one submission, on any machine."""
     return mark(raw, *bench(job))
 
@@ -127,7 +128,7 @@ def grade(
         What went wrong, for each submission that has no marks because of it.
     """
     waiting = iter(book.missing())
-    running: dict[Future[Row], Submission] = {}
+    running: dict[Future[Json], Submission] = {}
     problems: list[str] = []
     while True:
         # A few ahead, so that nobody waits; not all, so that a class need not fit into memory.
