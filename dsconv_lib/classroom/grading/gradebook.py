@@ -114,18 +114,16 @@ class Gradebook:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise GradingError(
-                f"another dsconv is writing to {folder}: wait until it is done"
-            ) from None
+            busy = f"another dsconv is writing to {folder}: wait until it is done"
+            raise GradingError(busy) from None
         self._data = sqlite3.connect(folder / FILE)
         try:
             self._data.execute("PRAGMA journal_mode=WAL")
             self._data.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
             self.close()
-            raise GradingError(
-                f"{folder / FILE} is no gradebook ({error}): name another --out"
-            ) from None
+            other = f"{folder / FILE} is no gradebook ({error}): name another --out"
+            raise GradingError(other) from None
 
     def close(self) -> None:
         """Close the file and let others write."""

@@ -153,9 +153,11 @@ class Process:
         waits for ever.
         """
         while self._process.poll() is None:
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdigit() and _parent(entry) == self._process.pid:
-                    return int(entry.name)
+            for entry in filter(str.isdigit, os.listdir("/proc")):
+                with suppress(FileNotFoundError, ProcessLookupError):  # it may have ended by now
+                    status = Path("/proc", entry, "stat").read_text(errors="replace")
+                    if int(status.rpartition(")")[2].split()[1]) == self._process.pid:
+                        return int(entry)
             sleep(0.001)
         return None
 
@@ -179,15 +181,6 @@ class Process:
             os.close(self._replies)
         if self._confined and not gone:
             raise GradingError("a sandbox did not end: look for processes named bwrap")
-
-
-def _parent(entry: Path) -> int | None:
-    """Give the id of the parent of a process in /proc, or None if it is there no more."""
-    try:
-        status = (entry / "stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(status.rpartition(")")[2].split()[1])
 
 
 def _drained(stream: int) -> bool:

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from dsconv_lib.classroom.grading import GradingError
@@ -36,26 +36,13 @@ class Submission:
     id: str
     system: str
     file: str
-    sha256: str
-    late: bool
+    sha256: str = ""
+    late: bool = False
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file and who it is from; the greatest `order` is the latest."""
-
-    file: str
-    name: str
-    id: str
-    system: str
-    late: bool
-    order: tuple[object, ...]
-
-    @property
-    def student(self) -> str:
-        """Two people of one name differ by their number."""
-        return f"{self.name} ({self.id})" if self.id else self.name
+# A file, before it is read, and what tells the latest of a student: the greatest.
+Found = tuple[tuple[object, str], Submission]
 
 
 class Class:
@@ -86,7 +73,7 @@ class Class:
             raise GradingError(f"{place} is neither a folder nor a zip file of notebooks")
         students: dict[str, list[Found]] = defaultdict(list)
         for each in files:
-            students[each.student].append(each)
+            students[each[1].student].append(each)
         if not students:
             raise GradingError(f"{place} has no notebooks: expected files that end in .ipynb")
         self.submissions = [self._latest(students[name]) for name in sorted(students)]
@@ -114,12 +101,10 @@ class Class:
             raise GradingError(f"{file} cannot be read: {error.strerror}") from None
 
     def _latest(self, found: list[Found]) -> Submission:
-        latest = max(found, key=lambda each: each.order)
+        _, latest = max(found, key=lambda each: each[0])
         sha256 = hashlib.sha256(self.read(latest.file)).hexdigest()
         note = f"{len(found)} notebooks were handed in: the latest, {latest.file}, was marked"
-        notes = [note] if len(found) > 1 else []
-        who = latest.student, latest.id, latest.system
-        return Submission(*who, latest.file, sha256, latest.late, notes)
+        return replace(latest, sha256=sha256, notes=[note] if len(found) > 1 else [])
 
     def _in_folder(self) -> list[Found]:
         found: dict[str, object] = {}
@@ -184,15 +169,16 @@ def _who(files: Mapping[str, object]) -> list[Found]:
 def _identify(file: str, path: PurePosixPath, changed: object, canvas: bool) -> Found:
     """Read the student off a file's name, or its folder's."""
     parts = [part for part in path.parts if part not in ("/", "..")]
-    for part in parts[:-1]:
-        moodle = MOODLE.fullmatch(part)
-        if moodle:
-            return Found(file, moodle["name"], moodle["id"], "moodle", False, (changed, file))
+    for moodle in filter(None, map(MOODLE.fullmatch, parts[:-1])):
+        return (changed, file), Submission(_unique(moodle), moodle["id"], "moodle", file)
     stem = parts[-1][: -len(".ipynb")]
-    match = CANVAS.fullmatch(stem) if canvas and len(parts) == 1 else None
-    if match:
-        order = (int(match["number"]), file)
+    if canvas and len(parts) == 1 and (match := CANVAS.fullmatch(stem)):
         late = match["late"] is not None
-        return Found(file, match["name"], match["id"], "canvas", late, order)
-    name = parts[0] if len(parts) > 1 else stem
-    return Found(file, name, "", "", False, (changed, file))
+        who = Submission(_unique(match), match["id"], "canvas", file, late=late)
+        return (int(match["number"]), file), who
+    return (changed, file), Submission(parts[0] if len(parts) > 1 else stem, "", "", file)
+
+
+def _unique(match: re.Match[str]) -> str:
+    """Two people of one name differ by their number."""
+    return f"{match['name']} ({match['id']})"
