@@ -21,12 +21,13 @@ MAX_SEED = 2**63 - 1  # the largest whole number of a gradebook
 
 Out = Annotated[Path, Option(metavar="FOLDER", help="Where the gradebook is.")]
 Exercises = Annotated[Path, Option(metavar="FOLDER", help="Where the exercises are.")]
+COLUMNS = "Enter points from columns student, question, points, comment."
+Marks = Annotated[Path | None, Option(metavar="FILE.csv", help=COLUMNS)]
 SEED = "Draws the cases (at random, and stored); 0 would draw those students see."
 JOBS = "Submissions at a time (one for each core)."
 RESUME = "Go on: grade what has no marks in --out yet."
 DASK = "Grade on the workers of this scheduler."
 UNSAFE = "Without a sandbox: submissions run with your own rights."
-MARKS = "Enter points from columns student, question, points, comment."
 
 
 # A parameter for each option, as typer reads them.
@@ -52,9 +53,8 @@ def grade_command(
         folder = exercises / assignment
         if not (folder / "questions.py").is_file():
             known = sorted(each.parent.name for each in exercises.glob("*/questions.py"))
-            raise GradingError(
-                f"{folder} is no exercise: expected one of {', '.join(known) or 'none'}"
-            )
+            names = ", ".join(known) or "none"
+            raise GradingError(f"{folder} is no exercise: expected one of {names}")
         limits = Limits(call_limit, cell_limit, total_limit, memory << 20)
         name = folder.resolve().name
         with opened(out) as book:
@@ -64,10 +64,7 @@ def grade_command(
             _grade(handed_in, book, job, jobs or _cores(), dask)
 
 
-def review_command(
-    out: Out,
-    marks: Annotated[Path | None, Option(metavar="FILE.csv", help=MARKS)] = None,
-) -> None:
+def review_command(out: Out, marks: Marks = None) -> None:
     """Collect the written answers by question, and enter marks given by hand."""
     with one_line_errors():
         _need_jinja()
@@ -95,10 +92,9 @@ def _hand_out(book: Gradebook) -> None:
     if not here.written:
         raise GradingError(f"{here.name} has no written answers: there is nothing to review")
     if table.exists() and not book.holds(read_manual(table, book)):
-        raise GradingError(
-            f"{table} has points that were not entered: add --marks {table}, or move it "
-            f"away (a comment without points is not entered: give it points)"
-        )
+        how = f"add --marks {table}, or move it away"
+        why = "a comment without points is not entered: give it points"
+        raise GradingError(f"{table} has points that were not entered: {how} ({why})")
     table.write_text(review_table(here, book.results()), encoding="utf-8")
     echo(f"Answers: {book.folder / 'review.html'}")
     echo(f"Points to fill in: {table}")
@@ -126,10 +122,8 @@ def _grade(handed_in: Class, book: Gradebook, job: batch.Job, jobs: int, dask: s
     echo(f"Marks: {book.folder / 'marks.csv'}")
     echo(f"Overview: {book.folder / 'index.html'}")
     if problems:
-        raise GradingError(
-            f"{len(problems)} of {count} could not be graded, add --resume to try them again: "
-            + "; ".join(problems[:5])
-        )
+        again = f"{len(problems)} of {count} could not be graded, add --resume to try them again"
+        raise GradingError(f"{again}: {'; '.join(problems[:5])}")
 
 
 def _seed(book: Gradebook, name: str, given: int | None, resume: bool) -> int:
@@ -137,18 +131,14 @@ def _seed(book: Gradebook, name: str, given: int | None, resume: bool) -> int:
     if not book.begun or (book.empty and not resume):
         return 1 + secrets.randbelow(MAX_SEED) if given is None else given
     here = book.assignment
+    held = f"{book.folder} holds marks of {here.name!r}"
     if not resume:
-        raise GradingError(
-            f"{book.folder} holds marks of {here.name!r}: add --resume to go on with them, or name "
-            f"another --out"
-        )
+        raise GradingError(f"{held}: add --resume to go on with them, or name another --out")
     if here.name != name:
-        raise GradingError(f"{book.folder} holds marks of {here.name!r}: name another --out")
+        raise GradingError(f"{held}: name another --out")
     if given not in (None, here.seed):
-        raise GradingError(
-            f"--seed {given}: the marks in {book.folder} were drawn with {here.seed}; leave --seed "
-            f"out, or name another --out"
-        )
+        drawn = f"the marks in {book.folder} were drawn with {here.seed}"
+        raise GradingError(f"--seed {given}: {drawn}; leave --seed out, or name another --out")
     return here.seed
 
 

@@ -90,26 +90,20 @@ def page_name(result: Result) -> str:
 
 
 def _marks(here: Assignment, results: Iterable[Result]) -> Iterable[list[str]]:
-    columns = [(name, f"{name} (manual)") for name in here.points]
-    yield [
-        *("student", "id", "late", "file", "graded"),
-        *(each for pair in columns for each in pair),
-        *("total", "out of", "notes", "to look at"),
-    ]
+    pairs = [column for name in here.points for column in (name, f"{name} (manual)")]
+    head, tail = (
+        ["student", "id", "late", "file", "graded"],
+        ["total", "out of", "notes", "to look at"],
+    )
+    yield [*head, *pairs, *tail]
     most = points(sum(here.points.values()))
     for each in results:
-        who = each.submission
-        given = [
-            (points(each.automatic(name)), points(each.manual.get(name, (None,))[0]))
-            for name in here.points
-        ]
-        yield [
-            *(plain(who.student), who.id, "late" if who.late else "", plain(who.file)),
-            "yes" if each.marks else "no",
-            *(part for pair in given for part in pair),
-            *(points(each.total), most, plain("; ".join(each.notes))),
-            plain("; ".join(each.suspicious)),
-        ]
+        who, graded = each.submission, "yes" if each.marks else "no"
+        row = [plain(who.student), who.id, "late" if who.late else "", plain(who.file), graded]
+        for name in here.points:
+            row += [points(each.automatic(name)), points(each.manual.get(name, (None,))[0])]
+        notes, suspicious = (plain("; ".join(texts)) for texts in (each.notes, each.suspicious))
+        yield [*row, points(each.total), most, notes, suspicious]
 
 
 def _gradescope(here: Assignment, results: Iterable[Result]) -> dict[str, Any]:

@@ -156,17 +156,13 @@ class Gradebook:
     def begin(self, assignment: Assignment, submissions: Sequence[Submission]) -> None:
         """Store the assignment and who handed in what; marks that are here stay."""
         name, seed, version, *lists = astuple(assignment)
+        here = (name, seed, version, *map(json.dumps, lists))
+        roster = [(*astuple(each)[:-1], json.dumps(each.notes)) for each in submissions]
         with self._data:
             self._data.execute("DELETE FROM assignment")
             self._data.execute("DELETE FROM roster")
-            self._data.execute(
-                "INSERT INTO assignment VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (name, seed, version, *(json.dumps(each) for each in lists)),
-            )
-            self._data.executemany(
-                "INSERT INTO roster VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(*astuple(each)[:-1], json.dumps(each.notes)) for each in submissions],
-            )
+            self._data.execute("INSERT INTO assignment VALUES (?, ?, ?, ?, ?, ?, ?)", here)
+            self._data.executemany("INSERT INTO roster VALUES (?, ?, ?, ?, ?, ?, ?)", roster)
 
     def save(self, submission: Submission, marks: dict[str, Any]) -> None:
         """Store the marks of one submission."""
@@ -183,21 +179,16 @@ class Gradebook:
         """
         name = self.assignment.name
         rows = [(name, *each, each[0]) for each in entries if each[2] is not None]
+        sha256 = "(SELECT sha256 FROM roster WHERE student = ?)"
+        insert = f"INSERT OR REPLACE INTO manual VALUES (?, ?, ?, ?, ?, {sha256})"
         with self._data:
-            self._data.executemany(
-                "INSERT OR REPLACE INTO manual VALUES "
-                "(?, ?, ?, ?, ?, (SELECT sha256 FROM roster WHERE student = ?))",
-                rows,
-            )
+            self._data.executemany(insert, rows)
         return len(rows)
 
     def holds(self, entries: Sequence[Entry]) -> bool:
         """Tell whether these have all been entered, comments without points too."""
         manual = {each.submission.student: each.manual for each in self.results()}
-        return all(
-            manual[student].get(question) == (points, comment)
-            for student, question, points, comment in entries
-        )
+        return all(manual[who].get(question) == tuple(mark) for who, question, *mark in entries)
 
     def results(self) -> list[Result]:
         """Read everybody's marks, in the order of the roster's names."""
@@ -271,6 +262,7 @@ def read_manual(file: Path, book: Gradebook) -> list[Entry]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise GradingError(f"{file} cannot be read: {error}") from None
     for line, row in enumerate(rows, start=2):
+        here = f"{file}, line {line}"
         if not {"student", "question", "points"} <= row.keys():
             raise GradingError(f"{file}: expected the columns student, question, points, comment")
         student, question, given = (row[name] or "" for name in ("student", "question", "points"))
@@ -278,10 +270,11 @@ def read_manual(file: Path, book: Gradebook) -> list[Entry]:
         if not given.strip() and not comment.strip():
             continue
         if student not in students:
-            raise GradingError(f"{file}, line {line}: nobody is called {student!r}")
+            raise GradingError(f"{here}: nobody is called {student!r}")
         if question not in points:
-            one = f"expected one of {', '.join(points)}"
-            raise GradingError(f"{file}, line {line}: question {question!r}: {one}")
+            raise GradingError(
+                f"{here}: question {question!r}: expected one of {', '.join(points)}"
+            )
         if not given.strip():
             entries.append((student, question, None, comment))
             continue
@@ -290,10 +283,8 @@ def read_manual(file: Path, book: Gradebook) -> list[Entry]:
         except ValueError:
             value = -1.0
         if not 0 <= value <= round(points[question], DIGITS):
-            raise GradingError(
-                f"{file}, line {line}: points {given!r}: expected 0 to {points[question]:g}, with a "
-                f"decimal point"
-            )
+            most = f"{points[question]:g}, with a decimal point"
+            raise GradingError(f"{here}: points {given!r}: expected 0 to {most}")
         entries.append((student, question, value, comment))
     return entries
 
