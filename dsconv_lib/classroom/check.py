@@ -32,11 +32,10 @@ class Checks:
         if question is None:
             names = ", ".join(self.exercise.questions)
             print(f"There is no question {name!r} here: expected one of {names}.")
-            return
-        if function is None:
+        elif function is None:
             print(f'Your function is missing: type check("{name}", {question.function})')
-            return
-        print(feedback(question, function))
+        else:
+            print(feedback(question, function))
 
     def case(self, name: str, number: int) -> Case:
         """Return a public case as the function gets it, counted from 1, to try it by hand."""

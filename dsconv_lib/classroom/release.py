@@ -151,10 +151,9 @@ def notebooks(folder: Path) -> dict[str, Cell]:
     needed = {name: name for name in exercise.questions}
     needed |= {f"answer-{name}": name for name in exercise.written}
     if missing := sorted(needed[each] for each in needed.keys() - {cell["id"] for cell in student}):
-        raise ExerciseError(
-            f"{path} lacks {', '.join(missing)}: expected a cell that defines the function of each "
-            f"question, and one that begins with '### Answer: NAME' for each written answer"
-        )
+        defines = "a cell that defines the function of each question"
+        begins = "one that begins with '### Answer: NAME' for each written answer"
+        raise ExerciseError(f"{path} lacks {', '.join(missing)}: expected {defines}, and {begins}")
     return {"student.ipynb": _notebook(student), "solution.ipynb": _notebook(solution)}
 
 
@@ -192,10 +191,9 @@ def _answer(exercise: Exercise, path: Path, source: str) -> Pair:
     if name not in exercise.written:
         raise ExerciseError(f"{path} has an answer {name!r}: expected its points in WRITTEN")
     if not (text.startswith(BEGIN + "\n") and text.endswith("\n" + END)):
-        raise ExerciseError(
-            f"{path}: expected nothing but a solution between {BEGIN} and {END} in the cell "
-            f"{heading!r}, and the question in the cell before it"
-        )
+        where = f"in the cell {heading!r}, and the question in the cell before it"
+        alone = f"expected nothing but a solution between {BEGIN} and {END}"
+        raise ExerciseError(f"{path}: {alone} {where}")
     head = f"{heading}\n\n*{_points(exercise.written[name])}, marked by hand.*\n\n"
     answer = _folded("Show the answer", with_solution(text).strip())
     places = ("Write your answer here.", answer)

@@ -100,15 +100,9 @@ def check(job: Job, version: str) -> str:
 
 def assignment(job: Job, paper: Paper, others: list[str]) -> Assignment:
     """Describe a job for the gradebook."""
-    return Assignment(
-        name=job.name,
-        seed=job.seed,
-        version=job.version,
-        points=paper.points,
-        written=list(paper.written),
-        hints={each.question.name: list(each.question.hints) for each in paper.questions},
-        others=others,
-    )
+    hints = {each.question.name: list(each.question.hints) for each in paper.questions}
+    written = list(paper.written)
+    return Assignment(job.name, job.seed, job.version, paper.points, written, hints, others)
 
 
 def grade(

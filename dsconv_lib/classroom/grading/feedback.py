@@ -37,13 +37,9 @@ def export(book: Gradebook) -> None:
         theirs = [each for each in results if each.submission.system == system]
         if theirs:
             write(f"{system}.csv", _csv(table(here, theirs)))
-    pages = Environment(
-        loader=PackageLoader("dsconv_lib.classroom.grading"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = PackageLoader("dsconv_lib.classroom.grading")
+    blocks: Any = {"trim_blocks": True, "lstrip_blocks": True}
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **blocks)
     pages.filters["points"] = points
     pages.globals |= {"assignment": here, "most": most, "results": results, "page_name": page_name}
 
@@ -53,15 +49,11 @@ def export(book: Gradebook) -> None:
     (book.folder / "students").mkdir(exist_ok=True)
     for each in results:
         page(f"students/{page_name(each)}", "student.html", result=each)
+    figures = {"distribution": _distribution(results, most), "hardest": _hardest(here, results)}
+    median = statistics.median(each.total for each in results)
     unmarked = [most - each.marked(here.points) for each in results if each.marks]
-    page(
-        "index.html",
-        "class.html",
-        distribution=_distribution(results, most),
-        hardest=_hardest(here, results),
-        median=statistics.median(each.total for each in results),
-        waiting_for=round(max(unmarked, default=0.0), 4),
-    )
+    waiting_for = round(max(unmarked, default=0.0), DIGITS)
+    page("index.html", "class.html", median=median, waiting_for=waiting_for, **figures)
     if here.written:
         page("review.html", "review.html", table=book.folder / "review.csv")
 
@@ -71,9 +63,8 @@ def review_table(here: Assignment, results: Iterable[Result]) -> str:
     rows: list[list[str]] = [["student", "question", "points", "comment"]]
     for name in here.written:
         for each in results:
-            given = each.manual.get(name)
-            mark = [points(given[0]), plain(given[1])] if given else ["", ""]
-            rows.append([plain(each.submission.student), name, *mark])
+            given, comment = each.manual.get(name, (None, ""))
+            rows.append([plain(each.submission.student), name, points(given), plain(comment)])
     return _csv(rows)
 
 

@@ -52,23 +52,21 @@ class Prepared:
     def __init__(self, question: Question, seed: int) -> None:
         self.question = question
         self.diagnoser = Diagnoser(question, seed)
-        cases = self.diagnoser.cases
+        name, cases = f"question {question.name!r}", self.diagnoser.cases
         self.sizes = [", ".join(_size(*each) for each in case.items()) for case in cases]
         try:
             self.sent = [_encoded(case) for case in cases]
             # What cannot be sent cannot be answered.
             expected = [_encoded({"answer": each}) for each in self.diagnoser.expected]
         except UnsupportedError as error:
-            raise ExerciseError(
-                f"question {question.name!r} has a case with a {error}: expected arrays, numbers, "
-                f"strings, None, and tuples or lists of them"
-            ) from None
+            kinds = "expected arrays, numbers, strings, None, and tuples or lists of them"
+            raise ExerciseError(f"{name} has a case with a {error}: {kinds}") from None
         if not self.sent:
-            raise ExerciseError(f"question {question.name!r} draws no cases: expected at least one")
+            raise ExerciseError(f"{name} draws no cases: expected at least one")
         largest = max(len(arrays) for _, arrays in expected)
         if max(largest, *(len(arrays) for _, arrays in self.sent)) > MAX_ARRAYS:
-            large = f"a case of more than {MAX_ARRAYS >> 20} MiB: make it smaller"
-            raise ExerciseError(f"question {question.name!r} has {large}")
+            most = f"{MAX_ARRAYS >> 20} MiB"
+            raise ExerciseError(f"{name} has a case of more than {most}: make it smaller")
         # Bytes of an answer: all are kept, to be weighed together.
         self.most = (1 << 20) + 8 * largest
 

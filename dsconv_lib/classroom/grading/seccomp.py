@@ -62,9 +62,9 @@ def program() -> bytes:
     """
     machine = platform.machine()
     if machine not in MACHINES:
+        known = f"expected one of {', '.join(MACHINES)}, whose system calls the sandbox knows"
         raise GradingError(
-            f"a {machine} machine: expected one of {', '.join(MACHINES)}, whose system calls the "
-            f"sandbox knows; grade on another machine, or add --unsafe"
+            f"a {machine} machine: {known}; grade on another machine, or add --unsafe"
         )
     architecture, clone = MACHINES[machine]
     column = list(MACHINES).index(machine)

@@ -109,20 +109,17 @@ class Class:
     def _in_folder(self) -> list[Found]:
         found: dict[str, object] = {}
         for folder, names, files in os.walk(self.place):
-            names[:] = sorted(name for name in names if not _skipped(name))
-            for name in sorted(files):
+            names[:] = sorted(itertools.filterfalse(_skipped, names))
+            for name in sorted(itertools.filterfalse(_skipped, files)):
                 path = Path(folder, name)
                 # A name of bytes that are not UTF-8 can be printed, and stored, only like this.
                 named = os.fsencode(path.relative_to(self.place))
                 relative = named.decode(errors="backslashreplace")
-                if _skipped(name):
-                    continue
                 status = path.lstat()
-                if path.suffix.lower() != ".ipynb" or not stat.S_ISREG(status.st_mode):
+                if path.suffix.lower() == ".ipynb" and stat.S_ISREG(status.st_mode):
+                    self._paths[relative], found[relative] = path, status.st_mtime_ns
+                else:
                     self.others.append(relative)
-                    continue
-                self._paths[relative] = path
-                found[relative] = status.st_mtime_ns
         return _who(found)
 
     def _in_zip(self, archive: zipfile.ZipFile) -> list[Found]:
@@ -134,10 +131,10 @@ class Class:
             if member.is_dir() or any(_skipped(part) for part in parts if part != ".."):
                 continue
             linked = stat.S_ISLNK(member.external_attr >> 16)
-            if not member.filename.lower().endswith(".ipynb") or linked:
+            if member.filename.lower().endswith(".ipynb") and not linked:
+                self._members[member.filename] = member
+            else:
                 self.others.append(member.filename)
-                continue
-            self._members[member.filename] = member
         return _who({name: member.date_time for name, member in self._members.items()})
 
 
