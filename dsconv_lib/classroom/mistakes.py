@@ -146,7 +146,5 @@ def first_image(convolve: Function) -> Mistake:
     >>> first_image(lambda x: x).wrong(x=np.array([3, 4]))
     array([3, 3])
     """
-    return Mistake(
-        "Every image of the batch gets the first one's output: the loop over images is lost.",
-        lambda x, **case: np.repeat(convolve(x=x[:1], **case), len(x), axis=0),
-    )
+    message = "Every image of the batch gets the first one's output: the loop over images is lost."
+    return Mistake(message, lambda x, **case: np.repeat(convolve(x=x[:1], **case), len(x), axis=0))

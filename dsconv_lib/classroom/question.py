@@ -122,8 +122,7 @@ def same(answer: object, expected: object, *, rtol: float, atol: float) -> bool:
         answer: an array, number, bool, string, None, or a tuple or list of such.
         expected: the value to agree with. Where it is an integer, a float is wrong; where it is a float, an integer
             will do. A tuple and a list of the same values agree.
-        rtol: relative tolerance.
-        atol: absolute tolerance.
+        rtol, atol: relative and absolute tolerance.
     """
     if isinstance(expected, (tuple, list)):
         if not isinstance(answer, (tuple, list)) or len(answer) != len(expected):

@@ -89,10 +89,10 @@ def write(folder: Path) -> list[str]:
     changed = []
     for name, notebook in notebooks(folder).items():
         path = folder / name
-        if path.is_file():
-            keep_outputs(notebook, json.loads(path.read_text(encoding="utf-8")))
-        text = serialise(notebook)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        stored = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if stored:
+            keep_outputs(notebook, json.loads(stored))
+        if (text := serialise(notebook)) != stored:
             path.write_text(text, encoding="utf-8", newline="\n")
             changed.append(name)
     return changed

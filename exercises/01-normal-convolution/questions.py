@@ -152,13 +152,9 @@ def convolution(rng):
 # ---- Its cost ------------------------------------------------------------------------------------
 
 
-def count(in_channels, out_channels, in_size, kernel_size, stride, padding, bias):
-    c = cost.of(
-        spec.standard(
-            in_channels, out_channels, in_size, kernel_size, stride=stride, padding=padding
-        )
-    )
-    return c.macs, c.params + out_channels * bias
+def count(bias, **conv):
+    c = cost.of(spec.standard(**conv))
+    return c.macs, c.params + conv["out_channels"] * bias
 
 
 def side(k):

@@ -159,18 +159,8 @@ def separable(rng):
 # ---- Its cost ------------------------------------------------------------------------------------
 
 
-def count(in_channels, out_channels, in_size, kernel_size, stride, padding, multiplier):
-    c = cost.of(
-        spec.separable(
-            in_channels,
-            out_channels,
-            in_size,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            multiplier=multiplier,
-        )
-    )
+def count(**conv):
+    c = cost.of(spec.separable(**conv))
     return c.macs, c.params
 
 

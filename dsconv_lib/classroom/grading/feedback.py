@@ -82,11 +82,8 @@ def page_name(result: Result) -> str:
 
 def _marks(here: Assignment, results: Iterable[Result]) -> Iterable[list[str]]:
     pairs = [column for name in here.points for column in (name, f"{name} (manual)")]
-    head, tail = (
-        ["student", "id", "late", "file", "graded"],
-        ["total", "out of", "notes", "to look at"],
-    )
-    yield [*head, *pairs, *tail]
+    head = ["student", "id", "late", "file", "graded"]
+    yield [*head, *pairs, "total", "out of", "notes", "to look at"]
     most = points(sum(here.points.values()))
     for each in results:
         who, graded = each.submission, "yes" if each.marks else "no"

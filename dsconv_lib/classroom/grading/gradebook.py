@@ -254,11 +254,10 @@ def read_manual(file: Path, book: Gradebook) -> list[Entry]:
     students = {each.submission.student for each in book.results()}
     entries: list[Entry] = []
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            text = stream.read()
-            # In many countries a spreadsheet writes semicolons, and a comma in decimals.
-            local = ";" in text.partition("\n")[0]
-            rows = list(csv.DictReader(io.StringIO(text), delimiter=";" if local else ","))
+        text = file.read_bytes().decode("utf-8-sig")
+        # In many countries a spreadsheet writes semicolons, and a comma in decimals.
+        local = ";" in text.partition("\n")[0]
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=";" if local else ","))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise GradingError(f"{file} cannot be read: {error}") from None
     for line, row in enumerate(rows, start=2):

@@ -11,6 +11,7 @@ import math
 import os
 import select
 import struct
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -128,10 +129,8 @@ def send(stream: int, message: Json, arrays: bytes = b"", *, deadline: float | N
     rest = memoryview(LENGTHS.pack(len(body), len(arrays)) + body + arrays)
     while len(rest):
         _wait(stream, select.POLLOUT, deadline)
-        try:
+        with suppress(BlockingIOError):
             rest = rest[os.write(stream, rest) :]
-        except BlockingIOError:
-            continue
 
 
 def receive(stream: int, *, deadline: float | None = None) -> tuple[Json, Decoder]:

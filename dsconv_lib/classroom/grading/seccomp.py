@@ -81,11 +81,6 @@ def program() -> bytes:
         steps += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERROR | EPERM)]
     # Without clone3 the C library uses clone, whose flags can be read here.
     steps += [(EQUAL, 0, 1, CLONE3), (RETURN, 0, 0, ERROR | ENOSYS)]
-    steps += [
-        (EQUAL, 0, 3, clone),
-        (LOAD, 0, 0, FIRST_ARGUMENT),
-        (ANY_BIT, 1, 0, THREAD),
-        (RETURN, 0, 0, ERROR | EPERM),
-        (RETURN, 0, 0, ALLOW),
-    ]
+    steps += [(EQUAL, 0, 3, clone), (LOAD, 0, 0, FIRST_ARGUMENT), (ANY_BIT, 1, 0, THREAD)]
+    steps += [(RETURN, 0, 0, ERROR | EPERM), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("<HBBI", *step) for step in steps)

@@ -170,8 +170,7 @@ def _identify(file: str, path: PurePosixPath, changed: object, canvas: bool) -> 
         return (changed, file), Submission(_unique(moodle), moodle["id"], "moodle", file)
     stem = parts[-1][: -len(".ipynb")]
     if canvas and len(parts) == 1 and (match := CANVAS.fullmatch(stem)):
-        late = match["late"] is not None
-        who = Submission(_unique(match), match["id"], "canvas", file, late=late)
+        who = Submission(_unique(match), match["id"], "canvas", file, late=bool(match["late"]))
         return (int(match["number"]), file), who
     return (changed, file), Submission(parts[0] if len(parts) > 1 else stem, "", "", file)
 
