@@ -108,8 +108,8 @@ def depthwise(rng):
         x = whole(rng, b, m, h, w, dtype=np.float32)
         weight = whole(rng, multiplier * m, 1, k_h, k_w, dtype=np.float32)
         yield {"x": x, "weight": weight, "stride": stride, "padding": padding}
-    h, w = (int(each) for each in rng.integers(6, 10, size=2))
-    m, multiplier = (int(each) for each in rng.integers(2, 4, size=2))
+    h, w = map(int, rng.integers(6, 10, size=2))
+    m, multiplier = map(int, rng.integers(2, 4, size=2))
     x, weight = rng.normal(size=(2, m, h, w)), rng.normal(size=(multiplier * m, 1, 3, 3))
     stride, padding = int(rng.integers(1, 4)), int(rng.integers(0, 3))
     yield {"x": x, "weight": weight, "stride": stride, "padding": padding}
