@@ -7,28 +7,22 @@ from __future__ import annotations
 
 import copy
 import inspect
+import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dsconv_lib.classroom.diagnose import (
-    Answer,
-    Diagnoser,
-    Diagnosis,
-    Raised,
-    difference,
-    shown,
-    with_article,
-)
+from dsconv_lib.classroom import diagnose
+from dsconv_lib.classroom.diagnose import Answer, Diagnoser, Diagnosis, Raised
 from dsconv_lib.classroom.question import PUBLIC_SEED, Case, Exercise, Question, load, same
 
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """The checks of one exercise: call it with a question's name and your function."""
+    """The checks of one exercise: call them with a question's name and your function."""
 
     exercise: Exercise
 
@@ -38,11 +32,10 @@ class Checks:
         if question is None:
             names = ", ".join(self.exercise.questions)
             print(f"There is no question {name!r} here: expected one of {names}.")
-            return
-        if function is None:
+        elif function is None:
             print(f'Your function is missing: type check("{name}", {question.function})')
-            return
-        print(feedback(question, function))
+        else:
+            print(feedback(question, function))
 
     def case(self, name: str, number: int) -> Case:
         """Return a public case as the function gets it, counted from 1, to try it by hand."""
@@ -77,7 +70,7 @@ def feedback(question: Question, function: object) -> str:
     Marks go by the function's name: call it area, not <lambda>.
     """
     if not callable(function):
-        given = with_article(type(function).__name__)
+        given = diagnose.with_article(type(function).__name__)
         return f"{question.name}: given {given}, expected your function {question.function}."
     diagnoser = Diagnoser(question, PUBLIC_SEED)
     runs = []
@@ -100,7 +93,7 @@ class _Run:
 
     answer: Answer
     error: BaseException | None = None
-    changed: Sequence[str] = field(default_factory=list)
+    changed: Sequence[str] = ()
 
 
 def _run(function: Callable[..., Any], case: Case) -> _Run:
@@ -120,29 +113,24 @@ def _unchanged(now: object, before: object) -> bool:
 
 
 def _success(question: Question, runs: Sequence[_Run]) -> str:
-    changed = next((run.changed for run in runs if run.changed), None)
-    if changed is None:
-        return (
-            f"{question.name}: public checks passed, {len(runs)} of {len(runs)} cases. "
-            f"Marks are given on other cases."
-        )
-    return (
-        f"{question.name}: the answers are right, but your function changes "
-        f"{' and '.join(changed)} in place. Work on a copy: x = x.copy()."
-    )
+    for run in runs:
+        if run.changed:
+            changes = f"your function changes {' and '.join(run.changed)} in place"
+            return f"{question.name}: the answers are right, but {changes}. Work on a copy: x = x.copy()."
+    passed = f"public checks passed, {len(runs)} of {len(runs)} cases"
+    return f"{question.name}: {passed}. Marks are given on other cases."
 
 
 def _failure(diagnoser: Diagnoser, runs: Sequence[_Run], diagnosis: Diagnosis) -> list[str]:
     question, problems = diagnoser.question, diagnosis.problems
     first = next(n for n, problem in enumerate(problems) if problem)
     run, case = runs[first], diagnoser.cases[first]
-    lines = [
-        f"{question.name}: {problems.count('')} of {len(runs)} public cases are right. "
-        f"Case {first + 1} is not:",
-        *(f"    {name} = {shown(value)}" for name, value in case.items()),
-    ]
+    right = f"{problems.count('')} of {len(runs)} public cases are right"
+    lines = [f"{question.name}: {right}. Case {first + 1} is not:"]
+    lines += [f"    {name} = {diagnose.shown(value)}" for name, value in case.items()]
     if run.error is None:
-        lines.append(difference(question, run.answer, diagnoser.expected[first], values=True))
+        expected = diagnoser.expected[first]
+        lines.append(diagnose.difference(question, run.answer, expected, values=True))
     else:
         place = _line_of(run.error)
         where = f" in line {place} of its cell" if place else ""
@@ -159,10 +147,8 @@ def _failure(diagnoser: Diagnoser, runs: Sequence[_Run], diagnosis: Diagnosis) -
 
 def _line_of(error: BaseException) -> int | None:
     """Line of the student's own cell in which the error arose, the innermost one."""
-    trace, line = error.__traceback__, None
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if "ipykernel" in name or "<ipython" in name:
-            line = trace.tb_lineno
-        trace = trace.tb_next
+    line = None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if any(each in frame.f_code.co_filename for each in ("ipykernel", "<ipython")):
+            line = number
     return line

@@ -34,10 +34,10 @@ class Incomparable:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What is wrong with a function.
+    """What is wrong with a function: the message of the known mistake that explains its answers, or nothing.
 
-    `message` is that of the known mistake that explains its answers, or empty. `problems` has a text for each
-    answer: empty if it is right, the message if that mistake explains it, else how it differs.
+    `problems` has a text for each answer: empty if it is right, the message if that mistake explains it, else how it
+    differs.
     """
 
     message: str
@@ -69,11 +69,9 @@ class Diagnoser:
         return [self.question.reference(**copy.deepcopy(case)) for case in self.cases]
 
     def diagnose(self, answers: Sequence[Answer]) -> Diagnosis:
-        """Weigh the answers to all cases together, or to the first of them where the others are lost.
+        """Weigh what a function answered to all cases, in their order, or to the first of them.
 
-        Args:
-            answers: what a function returned, in the order of the cases; `Raised` or `Incomparable` where it
-                returned nothing that can be compared.
+        `Raised` or `Incomparable` stand where it returned nothing that can be compared.
         """
         with np.errstate(all="ignore"):
             pairs = enumerate(zip(answers, self.expected, strict=False))
@@ -92,13 +90,12 @@ class Diagnoser:
         raised = [answer.kind for answer in answers if isinstance(answer, Raised)]
         if not wrong or len(raised) == len(answers) or NotImplementedError.__name__ in raised:
             return None
-        for mistake in self.question.mistakes:
+        known, first = self.question.mistakes, wrong[0]
+        for mistake in known:
             if all(self._explains(mistake, n, answer) for n, answer in enumerate(answers)):
                 return mistake
-        first = wrong[0]
         if isinstance(answers[first], Raised) or not _telling(self.expected[first]):
             return None
-        known = self.question.mistakes
         return next((each for each in known if self._explains(each, first, answers[first])), None)
 
     def _explains(self, mistake: Mistake, number: int, answer: Answer) -> bool:
@@ -109,8 +106,8 @@ class Diagnoser:
                 made = Raised(type(error).__name__)
             self._made[mistake, number] = _with_marks(made)
         made = self._made[mistake, number]
-        if isinstance(made, Raised) or isinstance(answer, Raised):
-            return isinstance(made, Raised) and isinstance(answer, Raised)
+        if Raised in (type(made), type(answer)):
+            return type(made) is type(answer)
         return self.question.right(_with_marks(answer), made)
 
 
@@ -147,20 +144,16 @@ def difference(
     return _of_one(answer, expected, values)
 
 
-def _of_several(
-    question: Question, answer: Answer, expected: Sequence[Answer], values: bool
-) -> str:
+def _of_several(question: Question, answer: Answer, expected: Answer, values: bool) -> str:
     if not isinstance(answer, (tuple, list)):
         two = ", as in `return a, b`" if len(expected) == 2 else ""
         return f"It returns {kind(answer)}, expected {len(expected)} values{two}."
     if len(answer) != len(expected):
         return f"It returns {len(answer)} values, expected {len(expected)}."
-    place, pair = next(
-        (place, pair)
-        for place, pair in enumerate(zip(answer, expected, strict=True), start=1)
-        if not question.right(*pair)
-    )
-    return f"Value {place} of {len(expected)}: {difference(question, *pair, values=values)}"
+    pairs = list(zip(answer, expected, strict=True))
+    place = next(n for n, pair in enumerate(pairs) if not question.right(*pair))
+    text = difference(question, *pairs[place], values=values)
+    return f"Value {place + 1} of {len(expected)}: {text}"
 
 
 def _of_one(answer: Answer, expected: Answer, values: bool) -> str:
@@ -188,24 +181,19 @@ def _of_arrays(question: Question, answer: np.ndarray, expected: np.ndarray, val
     if ours not in "biuf" or (ours == "b") != (theirs == "b"):
         return f"{dtypes} {expected.dtype}."
     if theirs == "f" and ours != "f":
-        return (
-            f"{dtypes} {expected.dtype}: an array of integers cuts off what comes after the point. "
-            f"Make it with np.zeros(shape, x.dtype)."
-        )
+        cuts = "an array of integers cuts off what comes after the point"
+        return f"{dtypes} {expected.dtype}: {cuts}. Make it with np.zeros(shape, x.dtype)."
     if theirs != "f" and ours == "f":
         return f"{dtypes} integers, {expected.dtype}."
     if not np.isfinite(answer).all():
-        count = np.count_nonzero(~np.isfinite(answer))
-        return (
-            f"It returns {count} of {answer.size} entries that are infinite or not a number (NaN)."
-        )
+        some = f"{np.count_nonzero(~np.isfinite(answer))} of {answer.size} entries"
+        return f"It returns {some} that are infinite or not a number (NaN)."
     wrong = ~np.isclose(answer, expected, rtol=question.rtol, atol=question.atol)
     index = tuple(int(each) for each in np.argwhere(wrong)[0])
     both = f": {shown(answer[index])}, expected {shown(expected[index])}" if values else ""
-    return (
-        f"The shape is right, and {np.count_nonzero(wrong)} of {wrong.size} entries are not. "
-        f"The first is at {index if len(index) != 1 else index[0]}{both}.{_relation(answer, expected)}"
-    )
+    first = f"The first is at {index if len(index) != 1 else index[0]}{both}"
+    some = f"{np.count_nonzero(wrong)} of {wrong.size} entries"
+    return f"The shape is right, and {some} are not. {first}.{_relation(answer, expected)}"
 
 
 def _relation(answer: Answer, expected: Answer) -> str:
@@ -280,8 +268,8 @@ def kind(value: Answer) -> str:
 def with_article(noun: str) -> str:
     """The noun, and a or an before it.
 
-    >>> with_article("int"), with_article("ndarray"), with_article("list")
-    ('an int', 'an ndarray', 'a list')
+    >>> with_article("ndarray"), with_article("list")
+    ('an ndarray', 'a list')
     """
     return f"{'an' if noun.lower().startswith(('a', 'e', 'i', 'o', 'u', 'nd')) else 'a'} {noun}"
 

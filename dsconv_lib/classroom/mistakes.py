@@ -68,15 +68,11 @@ def macs_and_params(count: Function) -> list[Mistake]:
     >>> [each.wrong(macs=3) for each in macs_and_params(lambda macs: (macs, 1))]
     [(1, 3), (6, 1)]
     """
+    order = "The two numbers are in the other order: first the MACs."
+    flops = "The first number is FLOPs: a multiplication and an addition together are 1 MAC."
     return [
-        Mistake(
-            "The two numbers are in the other order: first the MACs.",
-            lambda **case: count(**case)[::-1],
-        ),
-        Mistake(
-            "The first number is FLOPs: a multiplication and an addition together are 1 MAC.",
-            lambda **case: (2 * count(**case)[0], count(**case)[1]),
-        ),
+        Mistake(order, lambda **case: count(**case)[::-1]),
+        Mistake(flops, lambda **case: (2 * count(**case)[0], count(**case)[1])),
     ]
 
 
@@ -109,24 +105,18 @@ def windows(convolve: Function) -> list[Mistake]:
         padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * padding), (0, 2 * padding)))
         return convolve(x=padded, padding=0, **case)
 
+    apart = "The number of outputs is right, and their windows lie 1 pixel apart: window i begins at row i * stride."
+    ignored = (
+        "The stride is ignored: neighbouring outputs read windows that lie `stride` pixels apart."
+    )
+    padded = "The padding is ignored: put `padding` rows and columns of zeros on each side first."
+    end = "The padding is on one side: zeros belong before the first row and column as well as after the last."
     return [
-        Mistake(
-            "The stride is ignored: neighbouring outputs read windows that lie `stride` pixels apart.",
-            fixed(convolve, stride=1),
-        ),
-        Mistake(
-            "The number of outputs is right, and their windows lie 1 pixel apart: window i begins at row i * stride.",
-            apart_by_one,
-        ),
+        Mistake(ignored, fixed(convolve, stride=1)),
+        Mistake(apart, apart_by_one),
         one_direction(convolve),
-        Mistake(
-            "The padding is ignored: put `padding` rows and columns of zeros on each side first.",
-            fixed(convolve, padding=0),
-        ),
-        Mistake(
-            "The padding is on one side: zeros belong before the first row and column as well as after the last.",
-            padded_at_the_end,
-        ),
+        Mistake(padded, fixed(convolve, padding=0)),
+        Mistake(end, padded_at_the_end),
     ]
 
 
@@ -136,10 +126,8 @@ def one_direction(convolve: Function) -> Mistake:
     >>> one_direction(lambda stride: stride).wrong(stride=2)
     (2, 1)
     """
-    return Mistake(
-        "The stride is used along one direction only: it holds for rows and for columns.",
-        lambda stride, **case: convolve(stride=(stride, 1), **case),
-    )
+    message = "The stride is used along one direction only: it holds for rows and for columns."
+    return Mistake(message, lambda stride, **case: convolve(stride=(stride, 1), **case))
 
 
 def cut_short(convolve: Function) -> Mistake:
@@ -148,10 +136,8 @@ def cut_short(convolve: Function) -> Mistake:
     >>> cut_short(lambda x: x).wrong(x=np.ones((1, 1, 4, 4))).shape
     (1, 1, 3, 3)
     """
-    return Mistake(
-        "The last row and column are missing: the size is (H + 2p - K) // s + 1, with the 1.",
-        lambda **case: convolve(**case)[:, :, :-1, :-1],
-    )
+    message = "The last row and column are missing: the size is (H + 2p - K) // s + 1, with the 1."
+    return Mistake(message, lambda **case: convolve(**case)[:, :, :-1, :-1])
 
 
 def first_image(convolve: Function) -> Mistake:
@@ -160,7 +146,5 @@ def first_image(convolve: Function) -> Mistake:
     >>> first_image(lambda x: x).wrong(x=np.array([3, 4]))
     array([3, 3])
     """
-    return Mistake(
-        "Every image of the batch gets the first one's output: the loop over images is lost.",
-        lambda x, **case: np.repeat(convolve(x=x[:1], **case), len(x), axis=0),
-    )
+    message = "Every image of the batch gets the first one's output: the loop over images is lost."
+    return Mistake(message, lambda x, **case: np.repeat(convolve(x=x[:1], **case), len(x), axis=0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import runpy
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,10 @@ class Mistake:
 class Question:
     """One function to write, and everything that checks it.
 
-    `function` is the name the student's function must have; it is called with each case as keyword
-    arguments, and right if it returns what `reference` returns. `points` are shared out equally
-    over the cases; where the question is `whole`, they are for all cases together, so that answering
-    yes to every one earns nothing. `hints` unfold one at a time. `shape` says what decides the answer's shape, for
-    whoever gets it wrong.
+    `function` is the name the student's function must have; it is called with each case as keyword arguments, and right
+    if it returns what `reference` returns. `points` are shared out equally over the cases; where the question is
+    `whole`, they are for all cases together, so that answering yes to every one earns nothing. `hints` unfold one at a
+    time. `shape` says what decides the answer's shape, for whoever gets it wrong.
     """
 
     name: str
@@ -74,32 +73,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """The questions of one chapter, by name, in the order of the notebook.
-
-    `written` has the points of each answer that is marked by hand, by its name.
-    """
+    """The questions of one chapter, in the order of the notebook, and the points of each answer marked by hand."""
 
     name: str
-    questions: dict[str, Question] = field(default_factory=dict)
-    written: dict[str, int] = field(default_factory=dict)
+    questions: dict[str, Question]
+    written: dict[str, int]
 
 
-def question(
-    name: str, *, function: str, points: int, reference: Callable[..., Any], **options: Any
-) -> Callable[[Cases], Question]:
+def question(name: str, **options: Any) -> Callable[[Cases], Question]:
     """Make a question of a generator of cases: arguments as in `Question`."""
-
-    def decorate(cases: Cases) -> Question:
-        return Question(
-            name=name,
-            function=function,
-            points=points,
-            cases=cases,
-            reference=reference,
-            **options,
-        )
-
-    return decorate
+    return lambda cases: Question(name=name, cases=cases, **options)
 
 
 def whole(rng: np.random.Generator, *shape: int, dtype: Any = float) -> np.ndarray:
@@ -137,20 +120,15 @@ def same(answer: object, expected: object, *, rtol: float, atol: float) -> bool:
 
     Args:
         answer: an array, number, bool, string, None, or a tuple or list of such.
-        expected: the value to agree with. Where it is an integer, a float is wrong; where it is a
-            float, an integer will do. A tuple and a list of the same values agree.
-        rtol: relative tolerance.
-        atol: absolute tolerance.
+        expected: the value to agree with. Where it is an integer, a float is wrong; where it is a float, an integer
+            will do. A tuple and a list of the same values agree.
+        rtol, atol: relative and absolute tolerance.
     """
     if isinstance(expected, (tuple, list)):
-        return (
-            isinstance(answer, (tuple, list))
-            and len(answer) == len(expected)
-            and all(
-                same(each, other, rtol=rtol, atol=atol)
-                for each, other in zip(answer, expected, strict=True)
-            )
-        )
+        if not isinstance(answer, (tuple, list)) or len(answer) != len(expected):
+            return False
+        pairs = zip(answer, expected, strict=True)
+        return all(same(*pair, rtol=rtol, atol=atol) for pair in pairs)
     if expected is None or isinstance(expected, str):
         return type(answer) is type(expected) and answer == expected
     if not isinstance(answer, (bool, int, float, np.generic, np.ndarray)):

@@ -1,7 +1,7 @@
 """From an exercise's source.md to the notebooks that students and readers open.
 
-The source is MyST text with nbgrader's delimiters. The student's notebook has a stub in place of each solution,
-and opens anywhere: its first cell carries the checks with it. The solution has everything.
+The source is MyST text with nbgrader's delimiters. The student's notebook has a stub in place of each solution, and
+opens anywhere: its first cell carries the checks with it. The solution has everything.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import textwrap
+from itertools import cycle
 from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from typing import Any
 from dsconv_lib.classroom.question import Exercise, ExerciseError, Question, load
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+BLANK = r"[^\S\n]*"
+SOLUTION = re.compile(rf"(?ms)^({BLANK}){BEGIN}{BLANK}$.*?^{BLANK}{END}{BLANK}$")
 ANSWER = re.compile(r"^### Answer: (\S+)$", re.MULTILINE)
 TIME = re.compile(r"^\*\*Time:\*\* .*$", re.MULTILINE)  # measured where the solution is executed
 LINK = re.compile(r"\[([^]]+)\]\(\.\./[^)]+\)")  # to another file of the course
 ROOT = Path(__file__).resolve().parents[2]
 Cell = dict[str, Any]  # or a whole notebook, as JSON has them
 Pair = tuple[list[Cell], list[Cell]]  # of the student's notebook, and of the solution
-
 FOR_STUDENTS = """\
 Run the next cell first: it brings the checks, and needs neither an account nor a network. Then go through the
 questions from the top. Replace each `raise NotImplementedError(...)` by your own code, run the cell, and run the
@@ -87,10 +89,10 @@ def write(folder: Path) -> list[str]:
     changed = []
     for name, notebook in notebooks(folder).items():
         path = folder / name
-        if path.is_file():
-            keep_outputs(notebook, json.loads(path.read_text(encoding="utf-8")))
-        text = serialise(notebook)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        stored = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if stored:
+            keep_outputs(notebook, json.loads(stored))
+        if (text := serialise(notebook)) != stored:
             path.write_text(text, encoding="utf-8", newline="\n")
             changed.append(name)
     return changed
@@ -107,40 +109,35 @@ def keep_outputs(notebook: Cell, stored: Cell) -> None:
         title = notebook["cells"][0]
         text = TIME.sub(measured[0], "".join(title["source"]))
         title["source"] = text.splitlines(keepends=True)
-    new, old = (
-        [c for c in each["cells"] if c["cell_type"] == "code"] for each in (notebook, stored)
-    )
+    both = (notebook, stored)
+    new, old = ([c for c in each["cells"] if c["cell_type"] == "code"] for each in both)
     if [c["source"] for c in new] == [c["source"] for c in old]:
         for cell, before in zip(new, old, strict=True):
-            cell.update(
-                outputs=before["outputs"], execution_count=before.get("execution_count", None)
-            )
+            cell["outputs"] = before["outputs"]
+            cell["execution_count"] = before.get("execution_count")
 
 
 def notebooks(folder: Path) -> dict[str, Cell]:
     """Make both notebooks, by file name, from the source.md and questions.py in `folder`.
 
     Raises:
-        ExerciseError: if a question has no cell, delimiters do not pair up, or the checks would need
-            more than NumPy.
+        ExerciseError: if a question has no cell, delimiters do not pair up, or the checks would need more than NumPy.
     """
     try:
         import jupytext
     except ImportError:
-        raise ExerciseError(
-            "making notebooks needs jupytext: expected it installed, pip install 'dsconv-lib[exercises]'"
-        ) from None
+        how = "expected it installed, pip install 'dsconv-lib[exercises]'"
+        raise ExerciseError(f"making notebooks needs jupytext: {how}") from None
     exercise, path = load(folder), folder / "source.md"
     if not path.is_file():
         raise ExerciseError(f"{path} is not there: expected the text of the exercise")
     student: list[Cell] = []
     solution: list[Cell] = []
-    for number, cell in enumerate(
-        jupytext.reads(path.read_text(encoding="utf-8"), "md:myst").cells
-    ):
+    text = path.read_text(encoding="utf-8")
+    for number, cell in enumerate(jupytext.reads(text, "md:myst").cells):
         source, name, code = cell.source, f"cell-{number:02}", cell.cell_type == "code"
         if code and BEGIN in source:
-            made = _question(_question_of(exercise, source), source)
+            made = _question(exercise, source)
         elif code:
             made = [_code(name, source)], [_code(name, source)]
         elif number == 0:
@@ -148,34 +145,37 @@ def notebooks(folder: Path) -> dict[str, Cell]:
         elif ANSWER.match(source):
             made = _answer(exercise, path, source)
         else:
-            made = [_markdown(name, _without_links(source))], [_markdown(name, source)]
+            made = [_markdown(name, LINK.sub(r"*\1*", source))], [_markdown(name, source)]
         student += made[0]
         solution += made[1]
     needed = {name: name for name in exercise.questions}
     needed |= {f"answer-{name}": name for name in exercise.written}
     if missing := sorted(needed[each] for each in needed.keys() - {cell["id"] for cell in student}):
-        raise ExerciseError(
-            f"{path} lacks {', '.join(missing)}: expected a cell that defines the function of each "
-            f"question, and one that begins with '### Answer: NAME' for each written answer"
-        )
+        defines = "a cell that defines the function of each question"
+        begins = "one that begins with '### Answer: NAME' for each written answer"
+        raise ExerciseError(f"{path} lacks {', '.join(missing)}: expected {defines}, and {begins}")
     return {"student.ipynb": _notebook(student), "solution.ipynb": _notebook(solution)}
 
 
 def _opening(source: str, set_up: str) -> Pair:
     """The title and the first cell. The student's notebook is alone: a link to a file of the course leads nowhere."""
-    title = _markdown("title", f"{_without_links(source)}\n\n{FOR_STUDENTS}")
+    ours = _markdown("title", f"{source}\n\n{FOR_READERS}")
+    theirs = _markdown("title", LINK.sub(r"*\1*", source) + f"\n\n{FOR_STUDENTS}")
     folded = {"cellView": "form", "jupyter": {"source_hidden": True}}
-    return (
-        [title, _code("set-up", set_up, **folded)],
-        [
-            _markdown("title", f"{source}\n\n{FOR_READERS}"),
-            _code("set-up", set_up, tags=["remove-cell"], **folded),
-        ],
-    )
+    first = _code("set-up", set_up, **folded)
+    return [theirs, first], [ours, _code("set-up", set_up, tags=["remove-cell"], **folded)]
 
 
-def _question(question: Question, source: str) -> Pair:
+def _question(exercise: Exercise, source: str) -> Pair:
     """The points and hints, the cell with a stub or with the solution, which is folded, and the check."""
+    defined = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+    found = [each for each in exercise.questions.values() if each.function in defined]
+    if len(found) != 1:
+        raise ExerciseError(
+            f"a cell of {exercise.name} defines {', '.join(defined) or 'no function'}: expected the "
+            f"function of one question, as it has a solution"
+        )
+    (question,) = found
     name, function = question.name, question.function
     head = _markdown(f"hints-{name}", _points_and_hints(question))
     check = _code(f"check-{name}", f'check("{name}", {function})')
@@ -191,17 +191,14 @@ def _answer(exercise: Exercise, path: Path, source: str) -> Pair:
     if name not in exercise.written:
         raise ExerciseError(f"{path} has an answer {name!r}: expected its points in WRITTEN")
     if not (text.startswith(BEGIN + "\n") and text.endswith("\n" + END)):
-        raise ExerciseError(
-            f"{path}: expected nothing but a solution between {BEGIN} and {END} in the cell "
-            f"{heading!r}, and the question in the cell before it"
-        )
+        where = f"in the cell {heading!r}, and the question in the cell before it"
+        alone = f"expected nothing but a solution between {BEGIN} and {END}"
+        raise ExerciseError(f"{path}: {alone} {where}")
     head = f"{heading}\n\n*{_points(exercise.written[name])}, marked by hand.*\n\n"
-    text = with_solution(text).strip()
-    folded = f"<details><summary>Show the answer</summary>\n\n{text}\n\n</details>"
-    return (
-        [_markdown(f"answer-{name}", f"{head}Write your answer here.")],
-        [_markdown(f"answer-{name}", head + folded)],
-    )
+    answer = _folded("Show the answer", with_solution(text).strip())
+    places = ("Write your answer here.", answer)
+    student, solution = ([_markdown(f"answer-{name}", head + each)] for each in places)
+    return student, solution
 
 
 def payload(folder: Path) -> str:
@@ -214,12 +211,10 @@ def payload(folder: Path) -> str:
     finder.run_script(str(questions))
     finder.import_hook("dsconv_lib.classroom.check")
     needed = {name.split(".")[0] for name in finder.badmodules} - set(sys.stdlib_module_names)
-    if needed - {"numpy"}:
-        raise ExerciseError(
-            f"{questions} needs {', '.join(sorted(needed - {'numpy'}))}: expected NumPy alone"
-        )
-    modules: dict[str, Any] = {name: m for name, m in finder.modules.items() if name != "__main__"}
-    paths = [Path(module.__file__) for module in modules.values() if module.__file__]
+    if others := sorted(needed - {"numpy"}):
+        raise ExerciseError(f"{questions} needs {', '.join(others)}: expected NumPy alone")
+    modules: list[Any] = [each for name, each in finder.modules.items() if name != "__main__"]
+    paths = [Path(module.__file__) for module in modules if module.__file__]
     files = {path.relative_to(ROOT).as_posix(): path for path in paths}
     files[f"exercises/{folder.resolve().name}/questions.py"] = questions
     texts = {name: files[name].read_text(encoding="utf-8") for name in sorted(files)}
@@ -229,41 +224,18 @@ def payload(folder: Path) -> str:
 
 def without_solution(source: str, function: str) -> str:
     """Put `raise NotImplementedError` in place of the lines between the delimiters, and of these."""
-    lines, inside, stubs = [], False, 0
-    for line in source.splitlines():
-        if line.strip() in (BEGIN, END):
-            if inside == (line.strip() == BEGIN):
-                raise ExerciseError(f"{function}: {line.strip()} does not pair up")
-            inside = line.strip() == BEGIN
-            if inside:
-                stubs += 1
-                indent = line[: len(line) - len(line.lstrip())]
-                lines.append(f'{indent}raise NotImplementedError("write {function}")')
-        elif not inside:
-            lines.append(line)
-    if inside or stubs != 1:
+    delimiters = [line.strip() for line in source.splitlines() if line.strip() in (BEGIN, END)]
+    for each, paired in zip(delimiters, cycle((BEGIN, END)), strict=False):
+        if each != paired:
+            raise ExerciseError(f"{function}: {each} does not pair up")
+    if delimiters != [BEGIN, END]:
         raise ExerciseError(f"{function}: expected one solution between {BEGIN} and {END}")
-    return "\n".join(lines)
-
-
-def _without_links(text: str) -> str:
-    return LINK.sub(r"*\1*", text)
+    return SOLUTION.sub(rf'\1raise NotImplementedError("write {function}")', source)
 
 
 def with_solution(source: str) -> str:
     """Drop the delimiters and keep what is between them."""
     return "\n".join(line for line in source.splitlines() if line.strip() not in (BEGIN, END))
-
-
-def _question_of(exercise: Exercise, source: str) -> Question:
-    defined = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
-    found = [each for each in exercise.questions.values() if each.function in defined]
-    if len(found) != 1:
-        raise ExerciseError(
-            f"a cell of {exercise.name} defines {', '.join(defined) or 'no function'}: expected the function "
-            f"of one question, as it has a solution"
-        )
-    return found[0]
 
 
 def _points(points: int) -> str:
@@ -274,10 +246,13 @@ def _points_and_hints(question: Question) -> str:
     """The points, and the hints nested in one another, so that they unfold one at a time."""
     folded = ""
     for number, hint in reversed(list(enumerate(question.hints, start=1))):
-        inner = f"{hint}\n\n{folded}".strip()
-        folded = f"<details><summary>Hint {number}</summary>\n\n{inner}\n\n</details>"
+        folded = _folded(f"Hint {number}", f"{hint}\n\n{folded}".strip())
     condition = ", if every case is right" if question.whole else ""
     return f"*{_points(question.points)}{condition}.*\n\n{folded}".strip()
+
+
+def _folded(summary: str, text: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def _markdown(name: str, source: str) -> Cell:

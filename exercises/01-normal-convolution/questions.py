@@ -58,13 +58,8 @@ def size(rng):
     yield {"in_size": halved, "kernel_size": 3, "stride": 2, "padding": 1, "dilation": 1}
     windows = [(1, 0, 1), (3, 0, 2), (2, 0, 1), (1, 2, 2), (3, 1, 3), (2, 3, 2)]
     for stride, padding, dilation in windows:
-        yield {
-            "in_size": int(rng.integers(20, 225)),
-            "kernel_size": int(rng.integers(2, 6)),
-            "stride": stride,
-            "padding": padding,
-            "dilation": dilation,
-        }
+        sizes = {"in_size": int(rng.integers(20, 225)), "kernel_size": int(rng.integers(2, 6))}
+        yield sizes | {"stride": stride, "padding": padding, "dilation": dilation}
 
 
 # ---- The operation -------------------------------------------------------------------------------
@@ -90,11 +85,11 @@ def convolve(x, weight, stride, padding):
         mistakes.flipped(convolve),
         Mistake(
             "Only channel 0 is read: the products of all channels are added up.",
-            lambda x, weight, stride, padding: convolve(x[:, :1], weight[:, :1], stride, padding),
+            lambda x, weight, **k: convolve(x[:, :1], weight[:, :1], **k),
         ),
         Mistake(
             "Only the last channel counts: add each channel's sum to the output, with +=, in place of storing it.",
-            lambda x, weight, stride, padding: convolve(x[:, -1:], weight[:, -1:], stride, padding),
+            lambda x, weight, **k: convolve(x[:, -1:], weight[:, -1:], **k),
         ),
         *mistakes.windows(convolve),
         Mistake(
@@ -107,18 +102,16 @@ def convolve(x, weight, stride, padding):
         ),
         Mistake(
             "Rows and columns of the kernel are exchanged: weight[n, m, u, v] has its row first.",
-            lambda x, weight, stride, padding: convolve(x, weight.swapaxes(2, 3), stride, padding),
+            lambda weight, **k: convolve(weight=weight.swapaxes(2, 3), **k),
         ),
         Mistake(
             "The two channel axes of the weight are exchanged: weight[n, m] has the output channel first.",
-            lambda x, weight, stride, padding: convolve(x, weight.swapaxes(0, 1), stride, padding),
+            lambda weight, **k: convolve(weight=weight.swapaxes(0, 1), **k),
         ),
         mistakes.cut_short(convolve),
         Mistake(
             "A mean is taken where a sum is due: all products of a window are added up.",
-            lambda x, weight, stride, padding: (
-                convolve(x, weight, stride, padding) / weight[0].size
-            ),
+            lambda **k: convolve(**k) / k["weight"][0].size,
         ),
         mistakes.first_image(convolve),
     ],
@@ -134,31 +127,21 @@ def convolution(rng):
         (1, 3, 1, 7, 6, 3, 1, 1, 0),
         (2, 2, 4, 9, 7, 1, 3, 3, 2),
     ]:
-        yield {
-            "x": whole(rng, b, m, h, w, dtype=np.float32),
-            "weight": whole(rng, n, m, k_h, k_w, dtype=np.float32),
-            "stride": stride,
-            "padding": padding,
-        }
-    h, w = (int(each) for each in rng.integers(6, 10, size=2))
-    yield {
-        "x": rng.normal(size=(2, 3, h, w)),
-        "weight": rng.normal(size=(4, 3, 3, 3)),
-        "stride": int(rng.integers(1, 4)),
-        "padding": int(rng.integers(0, 3)),
-    }
+        x = whole(rng, b, m, h, w, dtype=np.float32)
+        weight = whole(rng, n, m, k_h, k_w, dtype=np.float32)
+        yield {"x": x, "weight": weight, "stride": stride, "padding": padding}
+    h, w = map(int, rng.integers(6, 10, size=2))
+    x, weight = rng.normal(size=(2, 3, h, w)), rng.normal(size=(4, 3, 3, 3))
+    stride, padding = int(rng.integers(1, 4)), int(rng.integers(0, 3))
+    yield {"x": x, "weight": weight, "stride": stride, "padding": padding}
 
 
 # ---- Its cost ------------------------------------------------------------------------------------
 
 
-def count(in_channels, out_channels, in_size, kernel_size, stride, padding, bias):
-    c = cost.of(
-        spec.standard(
-            in_channels, out_channels, in_size, kernel_size, stride=stride, padding=padding
-        )
-    )
-    return c.macs, c.params + out_channels * bias
+def count(bias, **conv):
+    c = cost.of(spec.standard(**conv))
+    return c.macs, c.params + conv["out_channels"] * bias
 
 
 def side(k):
@@ -420,7 +403,7 @@ def broken(image, kernel, dilation, *, swap=True, span=True):
         mistakes.unrepaired(broken),
         Mistake(
             "The dilation is ignored: neighbouring taps read pixels that are `dilation` apart.",
-            lambda image, kernel, dilation: dilated(image, kernel, 1),
+            mistakes.fixed(dilated, dilation=1),
         ),
         Mistake(
             "That is a stride: dilation spreads the taps, and the windows still move by one pixel.",

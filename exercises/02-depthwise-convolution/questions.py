@@ -105,31 +105,21 @@ def depthwise(rng):
         (2, 2, 9, 7, 2, 1, 3, 3, 2),
     ]
     for b, m, h, w, multiplier, k_h, k_w, stride, padding in sizes:
-        yield {
-            "x": whole(rng, b, m, h, w, dtype=np.float32),
-            "weight": whole(rng, multiplier * m, 1, k_h, k_w, dtype=np.float32),
-            "stride": stride,
-            "padding": padding,
-        }
-    h, w = (int(each) for each in rng.integers(6, 10, size=2))
-    m, multiplier = (int(each) for each in rng.integers(2, 4, size=2))
-    yield {
-        "x": rng.normal(size=(2, m, h, w)),
-        "weight": rng.normal(size=(multiplier * m, 1, 3, 3)),
-        "stride": int(rng.integers(1, 4)),
-        "padding": int(rng.integers(0, 3)),
-    }
+        x = whole(rng, b, m, h, w, dtype=np.float32)
+        weight = whole(rng, multiplier * m, 1, k_h, k_w, dtype=np.float32)
+        yield {"x": x, "weight": weight, "stride": stride, "padding": padding}
+    h, w = map(int, rng.integers(6, 10, size=2))
+    m, multiplier = map(int, rng.integers(2, 4, size=2))
+    x, weight = rng.normal(size=(2, m, h, w)), rng.normal(size=(multiplier * m, 1, 3, 3))
+    stride, padding = int(rng.integers(1, 4)), int(rng.integers(0, 3))
+    yield {"x": x, "weight": weight, "stride": stride, "padding": padding}
 
 
 # ---- Its cost ------------------------------------------------------------------------------------
 
 
-def count(in_channels, in_size, kernel_size, stride, padding, multiplier):
-    c = cost.of(
-        spec.depthwise(
-            in_channels, in_size, kernel_size, stride=stride, padding=padding, multiplier=multiplier
-        )
-    )
+def count(**conv):
+    c = cost.of(spec.depthwise(**conv))
     return c.macs, c.params
 
 

@@ -146,7 +146,7 @@ def separable(rng):
             "stride": stride,
             "padding": padding,
         }
-    h, w = (int(each) for each in rng.integers(6, 10, size=2))
+    h, w = map(int, rng.integers(6, 10, size=2))
     yield {
         "x": rng.normal(size=(2, 3, h, w)),
         "depthwise_weight": rng.normal(size=(6, 1, 3, 3)),
@@ -159,18 +159,8 @@ def separable(rng):
 # ---- Its cost ------------------------------------------------------------------------------------
 
 
-def count(in_channels, out_channels, in_size, kernel_size, stride, padding, multiplier):
-    c = cost.of(
-        spec.separable(
-            in_channels,
-            out_channels,
-            in_size,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            multiplier=multiplier,
-        )
-    )
+def count(**conv):
+    c = cost.of(spec.separable(**conv))
     return c.macs, c.params
 
 

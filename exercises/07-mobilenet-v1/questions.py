@@ -9,17 +9,8 @@ from dsconv_lib.classroom.question import Mistake, question
 WRITTEN = {"width-multiplier": 3, "resolution-multiplier": 2}
 
 # Output channels and stride of MobileNetV1's thirteen blocks.
-MOBILENET = [
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    *[(512, 1)] * 5,
-    (1024, 2),
-    (1024, 1),
-]
+MOBILENET = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1)]
+MOBILENET += [(512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
 
 
 def some_blocks(rng, count):
@@ -342,18 +333,8 @@ def receptive_fields(rng):
 # ---- Find the mistakes ---------------------------------------------------------------------------
 
 
-def grouped(in_channels, out_channels, in_size, kernel_size, stride, padding, groups):
-    return cost.of(
-        spec.standard(
-            in_channels,
-            out_channels,
-            in_size,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            groups=groups,
-        )
-    ).macs
+def grouped(**conv):
+    return cost.of(spec.standard(**conv)).macs
 
 
 def divided_twice(groups, **k):

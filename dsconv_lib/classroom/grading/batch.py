@@ -1,13 +1,12 @@
 """Grades a class: in threads of this process, or on the workers of a dask cluster.
 
-A task is a notebook's bytes and a `Job`; it gives plain JSON, and the same JSON wherever and however
-often it runs. Only the process that hands out the tasks writes.
+A task is a notebook's bytes and a `Job`; it gives plain JSON, and the same JSON wherever and however often it runs.
+Only the process that hands out the tasks writes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -18,19 +17,21 @@ from pathlib import Path
 
 from dsconv_lib.classroom.grading import GradingError
 from dsconv_lib.classroom.grading.gradebook import Assignment, Gradebook
-from dsconv_lib.classroom.grading.mark import Paper, Row, mark
+from dsconv_lib.classroom.grading.mark import Paper, mark
+from dsconv_lib.classroom.grading.protocol import Json
 from dsconv_lib.classroom.grading.sandbox import Limits, Sandbox, preflight
-from dsconv_lib.classroom.grading.submissions import Class, Submission, digest
+from dsconv_lib.classroom.grading.submissions import Class, Submission
 
 LIBRARY = Path(__file__).parents[2]
+Done = Callable[[], None]  # called after each submission
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """All that a mark depends on, but for the submission: it can be sent to another machine.
 
-    `questions` is the text of the exercise's questions.py, which must need no file beside it.
-    `hidden` are paths that the sandbox is proved not to show.
+    `questions` is the text of the exercise's questions.py, which must need no file beside it. `hidden` are paths that
+    the sandbox is proved not to show.
     """
 
     name: str
@@ -62,21 +63,12 @@ def read(job: Job) -> Paper:
         return Paper(exercise, job.seed)
 
 
-class Bench:
-    """What one process needs to grade: the paper, and a sandbox that was proved to hold."""
-
-    def __init__(self, job: Job) -> None:
-        self.paper = read(job)
-        self.sandbox = Sandbox(job.limits, unsafe=job.unsafe)
-        preflight(self.sandbox, job.hidden)
-
-
-_benches: dict[Job, Bench] = {}
+_benches: dict[Job, tuple[Paper, Sandbox]] = {}
 _building = threading.Lock()
 
 
-def bench(job: Job) -> Bench:
-    """Give this process's bench for a job, made the first time.
+def bench(job: Job) -> tuple[Paper, Sandbox]:
+    """Give what this process needs for a job: the paper, and a sandbox that was proved to hold.
 
     Raises:
         ExerciseError: if the questions cannot be marked.
@@ -84,14 +76,15 @@ def bench(job: Job) -> Bench:
     """
     with _building:
         if job not in _benches:
-            _benches[job] = Bench(job)
+            paper, sandbox = read(job), Sandbox(job.limits, unsafe=job.unsafe)
+            preflight(sandbox, job.hidden)
+            _benches[job] = paper, sandbox
         return _benches[job]
 
 
-def task(raw: bytes, job: Job) -> Row:
+def task(raw: bytes, job: Job) -> Json:
     """Mark one submission, on any machine."""
-    here = bench(job)
-    return mark(raw, here.paper, here.sandbox)
+    return mark(raw, *bench(job))
 
 
 def check(job: Job, version: str) -> str:
@@ -107,24 +100,13 @@ def check(job: Job, version: str) -> str:
 
 def assignment(job: Job, paper: Paper, others: list[str]) -> Assignment:
     """Describe a job for the gradebook."""
-    return Assignment(
-        name=job.name,
-        seed=job.seed,
-        version=job.version,
-        points=paper.points,
-        written=list(paper.written),
-        hints={each.question.name: list(each.question.hints) for each in paper.questions},
-        others=others,
-    )
+    hints = {each.question.name: list(each.question.hints) for each in paper.questions}
+    written = list(paper.written)
+    return Assignment(job.name, job.seed, job.version, paper.points, written, hints, others)
 
 
 def grade(
-    handed_in: Class,
-    book: Gradebook,
-    job: Job,
-    executor: Executor,
-    workers: int,
-    done: Callable[[], None],
+    handed_in: Class, book: Gradebook, job: Job, executor: Executor, at_a_time: int, done: Done
 ) -> list[str]:
     """Grade every submission that has no marks yet, and store each as it comes.
 
@@ -133,21 +115,21 @@ def grade(
         book: where the marks go.
         job: the assignment.
         executor: who does the tasks.
-        workers: how many it does at a time.
+        at_a_time: how many it does.
         done: called after each submission.
 
     Returns:
         What went wrong, for each submission that has no marks because of it.
     """
     waiting = iter(book.missing())
-    running: dict[Future[Row], Submission] = {}
+    running: dict[Future[Json], Submission] = {}
     problems: list[str] = []
     while True:
         # A few ahead, so that nobody waits; not all, so that a class need not fit into memory.
-        while len(running) < 2 * workers and (each := next(waiting, None)) is not None:
+        while len(running) < 2 * at_a_time and (each := next(waiting, None)) is not None:
             try:
                 raw = handed_in.read(each.file)
-                if digest(raw) != each.sha256:
+                if hashlib.sha256(raw).hexdigest() != each.sha256:
                     raise GradingError(f"{each.file} has changed since the class was listed")
             except GradingError as problem:
                 problems.append(str(problem))
@@ -158,11 +140,10 @@ def grade(
             return problems
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             submission = running.pop(future)
-            error = future.exception()
-            if error is None:
-                book.save(submission, future.result())
-            else:
+            if error := future.exception():
                 problems.append(f"{submission.file}: {type(error).__name__}: {error}")
+            else:
+                book.save(submission, future.result())
             done()
 
 
@@ -182,7 +163,7 @@ def workers(job: Job, jobs: int, dask: str | None) -> Iterator[tuple[Executor, i
         with _cluster(job, dask) as found:
             yield found
         return
-    sandbox = bench(job).sandbox
+    _, sandbox = bench(job)
     executor = ThreadPoolExecutor(jobs)
     try:
         yield executor, jobs
@@ -199,9 +180,8 @@ def _cluster(job: Job, address: str) -> Iterator[tuple[Executor, int]]:
     try:
         from distributed import Client
     except ImportError:
-        raise GradingError(
-            "--dask needs the package distributed: pip install 'dsconv-lib[cluster]'"
-        ) from None
+        needed = "--dask needs the package distributed: pip install 'dsconv-lib[cluster]'"
+        raise GradingError(needed) from None
     try:
         client = Client(address, timeout=30)
     except (OSError, ValueError) as error:
@@ -214,8 +194,3 @@ def _cluster(job: Job, address: str) -> Iterator[tuple[Executor, int]]:
         if not threads:
             raise GradingError(f"the cluster at {address} has no workers: start some")
         yield client.get_executor(pure=False), threads
-
-
-def default_jobs() -> int:
-    """Count the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

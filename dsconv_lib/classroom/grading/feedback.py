@@ -1,7 +1,7 @@
 """What leaves the gradebook: tables for other systems, a page for each student, two for teachers.
 
-A student's page has marks, the sizes of the cases that failed, the diagnosis, and hints. It never has
-anything that the submission printed, returned or raised.
+A student's page has marks, the sizes of the cases that failed, the diagnosis, and hints. It never has anything that
+the submission printed, returned or raised.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import statistics
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dsconv_lib.classroom.grading.gradebook import DIGITS, Assignment, Gradebook, Result, plain
+from dsconv_lib.files import replace_file
 
 BINS = 10  # of the distribution of marks
 
@@ -27,50 +26,36 @@ BINS = 10  # of the distribution of marks
 def export(book: Gradebook) -> None:
     """Write every table and page of a gradebook into its folder."""
     here = book.assignment
-    results, folder = book.results(), book.folder
-    _write(folder / "marks.csv", _csv(_marks(here, results)))
-    _write(folder / "results.json", json.dumps(_gradescope(here, results), indent=1) + "\n")
+    results, most = book.results(), sum(here.points.values())
+
+    def write(name: str, text: str) -> None:
+        replace_file(book.folder / name, text.encode(errors="replace"))
+
+    write("marks.csv", _csv(_marks(here, results)))
+    write("results.json", json.dumps(_gradescope(here, results), indent=1) + "\n")
     for system, table in (("canvas", _canvas), ("moodle", _moodle)):
         theirs = [each for each in results if each.submission.system == system]
         if theirs:
-            _write(folder / f"{system}.csv", _csv(table(here, theirs)))
-    pages = Environment(
-        loader=PackageLoader("dsconv_lib.classroom.grading"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+            write(f"{system}.csv", _csv(table(here, theirs)))
+    loader = PackageLoader("dsconv_lib.classroom.grading")
+    blocks: Any = {"trim_blocks": True, "lstrip_blocks": True}
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **blocks)
     pages.filters["points"] = points
-    (folder / "students").mkdir(exist_ok=True)
-    shown: dict[str, Any] = {"assignment": here, "most": sum(here.points.values())}
-    student = pages.get_template("student.html")
+    pages.globals |= {"assignment": here, "most": most, "results": results, "page_name": page_name}
+
+    def page(name: str, template: str, **shown: Any) -> None:
+        write(name, pages.get_template(template).render(shown))
+
+    (book.folder / "students").mkdir(exist_ok=True)
     for each in results:
-        page = student.render(result=each, **shown)
-        _write(folder / "students" / page_name(each), page)
-    _write(
-        folder / "index.html",
-        pages.get_template("class.html").render(
-            results=results,
-            page_name=page_name,
-            others=here.others,
-            distribution=_distribution(results, shown["most"]),
-            hardest=_hardest(here, results),
-            median=statistics.median(each.total for each in results),
-            waiting_for=round(
-                max(
-                    (shown["most"] - each.marked(here.points) for each in results if each.marks),
-                    default=0.0,
-                ),
-                4,
-            ),
-            **shown,
-        ),
-    )
+        page(f"students/{page_name(each)}", "student.html", result=each)
+    figures = {"distribution": _distribution(results, most), "hardest": _hardest(here, results)}
+    median = statistics.median(each.total for each in results)
+    unmarked = [most - each.marked(here.points) for each in results if each.marks]
+    waiting_for = round(max(unmarked, default=0.0), DIGITS)
+    page("index.html", "class.html", median=median, waiting_for=waiting_for, **figures)
     if here.written:
-        review = pages.get_template("review.html")
-        to_fill_in = folder / "review.csv"
-        _write(folder / "review.html", review.render(results=results, table=to_fill_in, **shown))
+        page("review.html", "review.html", table=book.folder / "review.csv")
 
 
 def review_table(here: Assignment, results: Iterable[Result]) -> str:
@@ -78,9 +63,8 @@ def review_table(here: Assignment, results: Iterable[Result]) -> str:
     rows: list[list[str]] = [["student", "question", "points", "comment"]]
     for name in here.written:
         for each in results:
-            given = each.manual.get(name)
-            mark = [points(given[0]), plain(given[1])] if given else ["", ""]
-            rows.append([plain(each.submission.student), name, *mark])
+            given, comment = each.manual.get(name, (None, ""))
+            rows.append([plain(each.submission.student), name, points(given), plain(comment)])
     return _csv(rows)
 
 
@@ -97,46 +81,34 @@ def page_name(result: Result) -> str:
 
 
 def _marks(here: Assignment, results: Iterable[Result]) -> Iterable[list[str]]:
-    columns = [(name, f"{name} (manual)") for name in here.points]
-    yield [
-        *("student", "id", "late", "file", "graded"),
-        *(each for pair in columns for each in pair),
-        *("total", "out of", "notes", "to look at"),
-    ]
+    pairs = [column for name in here.points for column in (name, f"{name} (manual)")]
+    head = ["student", "id", "late", "file", "graded"]
+    yield [*head, *pairs, "total", "out of", "notes", "to look at"]
     most = points(sum(here.points.values()))
     for each in results:
-        who = each.submission
-        given = [
-            (points(each.automatic(name)), points(each.manual.get(name, (None,))[0]))
-            for name in here.points
-        ]
-        yield [
-            *(plain(who.student), who.id, "late" if who.late else "", plain(who.file)),
-            "yes" if each.marks else "no",
-            *(part for pair in given for part in pair),
-            *(points(each.total), most, plain("; ".join(each.notes))),
-            plain("; ".join(each.suspicious)),
-        ]
+        who, graded = each.submission, "yes" if each.marks else "no"
+        row = [plain(who.student), who.id, "late" if who.late else "", plain(who.file), graded]
+        for name in here.points:
+            row += [points(each.automatic(name)), points(each.manual.get(name, (None,))[0])]
+        notes, suspicious = (plain("; ".join(texts)) for texts in (each.notes, each.suspicious))
+        yield [*row, points(each.total), most, notes, suspicious]
 
 
 def _gradescope(here: Assignment, results: Iterable[Result]) -> dict[str, Any]:
-    return {
-        "assignment": here.name,
-        "seed": here.seed,
-        "version": here.version,
-        "submissions": [
-            {
-                "student": each.submission.student,
-                "id": each.submission.id,
-                "graded": each.marks is not None,
-                "score": each.total,
-                "max_score": sum(here.points.values()),
-                "output": "\n".join(each.notes),
-                "tests": [_test(here, each, name) for name in here.points],
-            }
-            for each in results
-        ],
-    }
+    submissions = [
+        {
+            "student": each.submission.student,
+            "id": each.submission.id,
+            "graded": each.marks is not None,
+            "score": each.total,
+            "max_score": sum(here.points.values()),
+            "output": "\n".join(each.notes),
+            "tests": [_test(here, each, name) for name in here.points],
+        }
+        for each in results
+    ]
+    head = {"assignment": here.name, "seed": here.seed, "version": here.version}
+    return {**head, "submissions": submissions}
 
 
 def _test(here: Assignment, result: Result, name: str) -> dict[str, Any]:
@@ -183,9 +155,7 @@ def _hardest(here: Assignment, results: Sequence[Result]) -> list[tuple[str, flo
     """Give the share of its points that each question earned, the smallest first."""
     shares = {}
     for name, most in here.points.items():
-        marked = [
-            each for each in results if name in each.manual or each.automatic(name) is not None
-        ]
+        marked = [each for each in results if each.has(name)]
         if marked and most:
             shares[name] = statistics.fmean(each.score(name) for each in marked) / most
     return sorted(shares.items(), key=lambda each: each[1])
@@ -195,10 +165,3 @@ def _csv(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file at once, so that nobody reads half of it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", errors="replace")
-    os.replace(part, path)

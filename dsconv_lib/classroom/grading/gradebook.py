@@ -1,9 +1,9 @@
 """The marks of one assignment, in a SQLite file that only the grader's own process writes.
 
-Each submission is one transaction. It is kept under all that its marks depend on: the assignment,
-the student, the notebook's bytes, the seed, and the version of the grader and of the questions. So a
-run that goes on finds what is done, and marks again what has changed. Marks given by hand have a
-table of their own; no automatic mark ever replaces one.
+Each submission is one transaction. It is kept under all that its marks depend on: the assignment, the student, the
+notebook's bytes, the seed, and the version of the grader and of the questions. So a run that goes on finds what is
+done, and marks again what has changed. Marks given by hand have a table of their own; no automatic mark ever
+replaces one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import io
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,29 +29,23 @@ NAMED = 3  # of those who handed in the same file
 DIGITS = 4  # of points, after the decimal point
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS assignment (
-    name TEXT, seed INTEGER, version TEXT, points TEXT, written TEXT, hints TEXT,
-    others TEXT);
+    name TEXT, seed INTEGER, version TEXT, points TEXT, written TEXT, hints TEXT, others TEXT);
 CREATE TABLE IF NOT EXISTS roster (
     student TEXT PRIMARY KEY, id TEXT, system TEXT, file TEXT, sha256 TEXT, late INTEGER, notes TEXT);
 CREATE TABLE IF NOT EXISTS automatic (
     assignment TEXT, student TEXT, sha256 TEXT, version TEXT, seed INTEGER, marks TEXT,
     PRIMARY KEY (assignment, student, sha256, version, seed));
 CREATE TABLE IF NOT EXISTS manual (
-    assignment TEXT, student TEXT, question TEXT, points REAL, comment TEXT,
-    sha256 TEXT, PRIMARY KEY (assignment, student, question));
+    assignment TEXT, student TEXT, question TEXT, points REAL, comment TEXT, sha256 TEXT,
+    PRIMARY KEY (assignment, student, question));
 """
-
-
 # A mark given by hand: student, question, points (None: a comment alone), comment.
 Entry = tuple[str, str, float | None, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What all marks of a gradebook share.
-
-    `points` are in the order of the questions; `others` are files that are no notebooks.
-    """
+    """What all marks share. `points` are in the order of the questions; `others` are files that are no notebooks."""
 
     name: str
     seed: int
@@ -65,8 +60,7 @@ class Assignment:
 class Result:
     """One student's marks; `marks` is None until the submission has been graded.
 
-    `manual` holds points and a comment for the questions that were marked by hand. They count
-    instead of the automatic points.
+    `manual` has points and a comment for each question marked by hand. They count instead of the automatic points.
     """
 
     submission: Submission
@@ -78,6 +72,10 @@ class Result:
         """Points that the grader gave: None for a written answer, or if there are no marks yet."""
         found = self.marks["questions"].get(question) if self.marks else None
         return found["score"] if found else None
+
+    def has(self, question: str) -> bool:
+        """Tell whether anybody has marked a question."""
+        return question in self.manual or self.automatic(question) is not None
 
     def score(self, question: str) -> float:
         """Points that count."""
@@ -93,11 +91,7 @@ class Result:
 
     def marked(self, points: Mapping[str, float]) -> float:
         """Points that could be had so far: those of questions that somebody has marked."""
-        return sum(
-            most
-            for name, most in points.items()
-            if name in self.manual or self.automatic(name) is not None
-        )
+        return sum(most for name, most in points.items() if self.has(name))
 
     @property
     def notes(self) -> list[str]:
@@ -120,18 +114,16 @@ class Gradebook:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise GradingError(
-                f"another dsconv is writing to {folder}: wait until it is done"
-            ) from None
+            busy = f"another dsconv is writing to {folder}: wait until it is done"
+            raise GradingError(busy) from None
         self._data = sqlite3.connect(folder / FILE)
         try:
             self._data.execute("PRAGMA journal_mode=WAL")
             self._data.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
             self.close()
-            raise GradingError(
-                f"{folder / FILE} is no gradebook ({error}): name another --out"
-            ) from None
+            other = f"{folder / FILE} is no gradebook ({error}): name another --out"
+            raise GradingError(other) from None
 
     def close(self) -> None:
         """Close the file and let others write."""
@@ -158,72 +150,54 @@ class Gradebook:
     @property
     def empty(self) -> bool:
         """Whether no mark is here yet, of whatever assignment."""
-        tables = ("automatic", "manual")
-        counts = [self._data.execute(f"SELECT count(*) FROM {each}").fetchone() for each in tables]
-        return counts == [(0,), (0,)]
+        marks = "SELECT 1 FROM automatic UNION ALL SELECT 1 FROM manual"
+        return self._data.execute(marks).fetchone() is None
 
     def begin(self, assignment: Assignment, submissions: Sequence[Submission]) -> None:
         """Store the assignment and who handed in what; marks that are here stay."""
         name, seed, version, *lists = astuple(assignment)
+        here = (name, seed, version, *map(json.dumps, lists))
+        roster = [(*astuple(each)[:-1], json.dumps(each.notes)) for each in submissions]
         with self._data:
             self._data.execute("DELETE FROM assignment")
             self._data.execute("DELETE FROM roster")
-            self._data.execute(
-                "INSERT INTO assignment VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (name, seed, version, *(json.dumps(each) for each in lists)),
-            )
-            self._data.executemany(
-                "INSERT INTO roster VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(*astuple(each)[:-1], json.dumps(each.notes)) for each in submissions],
-            )
+            self._data.execute("INSERT INTO assignment VALUES (?, ?, ?, ?, ?, ?, ?)", here)
+            self._data.executemany("INSERT INTO roster VALUES (?, ?, ?, ?, ?, ?, ?)", roster)
 
     def save(self, submission: Submission, marks: dict[str, Any]) -> None:
         """Store the marks of one submission."""
+        here, each = self.assignment, submission
+        key = (here.name, each.student, each.sha256, here.version, here.seed)
+        insert = "INSERT OR REPLACE INTO automatic VALUES (?, ?, ?, ?, ?, ?)"
         with self._data:
-            self._data.execute(
-                "INSERT OR REPLACE INTO automatic VALUES (?, ?, ?, ?, ?, ?)",
-                (*self._key(submission), json.dumps(marks)),
-            )
+            self._data.execute(insert, (*key, json.dumps(marks)))
 
     def enter(self, entries: Sequence[Entry]) -> int:
-        """Store marks given by hand, all of them or none, for the files that are here now.
+        """Store marks given by hand, all or none, for the files that are here now; return how many they are.
 
-        Returns:
-            How many they are; a comment without points is not stored.
+        A comment without points is not stored.
         """
         name = self.assignment.name
         rows = [(name, *each, each[0]) for each in entries if each[2] is not None]
+        sha256 = "(SELECT sha256 FROM roster WHERE student = ?)"
+        insert = f"INSERT OR REPLACE INTO manual VALUES (?, ?, ?, ?, ?, {sha256})"
         with self._data:
-            self._data.executemany(
-                "INSERT OR REPLACE INTO manual VALUES "
-                "(?, ?, ?, ?, ?, (SELECT sha256 FROM roster WHERE student = ?))",
-                rows,
-            )
+            self._data.executemany(insert, rows)
         return len(rows)
 
     def holds(self, entries: Sequence[Entry]) -> bool:
         """Tell whether these have all been entered, comments without points too."""
         manual = {each.submission.student: each.manual for each in self.results()}
-        return all(
-            manual[student].get(question) == (points, comment)
-            for student, question, points, comment in entries
-        )
+        return all(manual[who].get(question) == tuple(mark) for who, question, *mark in entries)
 
     def results(self) -> list[Result]:
         """Read everybody's marks, in the order of the roster's names."""
         here = self.assignment
-        roster = []
-        for row in self._data.execute("SELECT * FROM roster ORDER BY student"):
-            student, number, system, file, sha256, late, notes = row
-            roster.append(
-                Submission(student, number, system, file, sha256, bool(late), json.loads(notes))
-            )
-        files = {each.student: each.sha256 for each in roster}
-        manual: dict[str, dict[str, tuple[float, str]]] = {each: {} for each in files}
-        outdated: dict[str, list[str]] = {each: [] for each in files}
-        for student, question, points, comment, sha256 in self._data.execute(
-            "SELECT student, question, points, comment, sha256 FROM manual "
-            "WHERE assignment = ? AND student IN (SELECT student FROM roster) ORDER BY question",
+        manual: dict[str, dict[str, tuple[float, str]]] = defaultdict(dict)
+        outdated: dict[str, list[str]] = defaultdict(list)
+        for student, question, points, comment, changed in self._data.execute(
+            "SELECT student, question, points, comment, manual.sha256 != roster.sha256 "
+            "FROM manual JOIN roster USING (student) WHERE assignment = ? ORDER BY question",
             (here.name,),
         ):
             marked = f"{question} was marked by hand"
@@ -234,50 +208,38 @@ class Gradebook:
             manual[student][question] = (points, comment)
             if points > round(most, DIGITS):
                 outdated[student].append(f"{marked} with more points than it has now")
-            if sha256 != files[student]:
+            if changed:
                 outdated[student].append(f"{marked} in an earlier file")
-        copies: dict[str, list[str]] = {}
-        for each in roster:
-            copies.setdefault(each.sha256, []).append(each.student)
+        roster: list[tuple[Submission, dict[str, Any] | None]] = []
+        copies: dict[str, list[str]] = defaultdict(list)
+        for student, number, system, file, sha256, late, notes, marks in self._data.execute(
+            "SELECT roster.*, marks FROM roster LEFT JOIN (SELECT * FROM automatic WHERE "
+            "assignment = ? AND version = ? AND seed = ?) USING (student, sha256) ORDER BY student",
+            (here.name, here.version, here.seed),
+        ):
+            each = Submission(student, number, system, file, sha256, bool(late), json.loads(notes))
+            roster.append((each, json.loads(marks or "null")))
+            copies[each.sha256].append(each.student)
         results = []
-        for each in roster:
-            marks = self._marks(each)
-            suspicious = (list(marks["suspicious"]) if marks else []) + outdated[each.student]
+        for each, found in roster:
+            suspicious = (found["suspicious"] if found else []) + outdated[each.student]
             same = [name for name in copies[each.sha256][: NAMED + 1] if name != each.student]
             if same:
                 more = len(copies[each.sha256]) - 1 - len(same[:NAMED])
-                suspicious.append(
-                    f"the same file, byte for byte, as {', '.join(same[:NAMED])}"
-                    + (f" and {more} others" if more else "")
-                )
-            results.append(Result(each, marks, manual[each.student], suspicious))
+                others = f" and {more} others" if more else ""
+                names = ", ".join(same[:NAMED])
+                suspicious.append(f"the same file, byte for byte, as {names}{others}")
+            results.append(Result(each, found, manual[each.student], suspicious))
         return results
 
     def missing(self) -> list[Submission]:
         """List the submissions without marks."""
         return [each.submission for each in self.results() if each.marks is None]
 
-    def _marks(self, submission: Submission) -> dict[str, Any] | None:
-        found = self._data.execute(
-            "SELECT marks FROM automatic WHERE assignment = ? AND student = ? AND sha256 = ? "
-            "AND version = ? AND seed = ?",
-            self._key(submission),
-        ).fetchone()
-        return None if found is None else json.loads(found[0])
 
-    def _key(self, submission: Submission) -> tuple[str, str, str, str, int]:
-        here = self.assignment
-        return here.name, submission.student, submission.sha256, here.version, here.seed
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[Gradebook]:
+def opened(folder: Path) -> closing[Gradebook]:
     """Open a gradebook, and close it whatever happens."""
-    book = Gradebook(folder)
-    try:
-        yield book
-    finally:
-        book.close()
+    return closing(Gradebook(folder))
 
 
 def read_manual(file: Path, book: Gradebook) -> list[Entry]:
@@ -286,21 +248,20 @@ def read_manual(file: Path, book: Gradebook) -> list[Entry]:
     Rows without points and comment are left out.
 
     Raises:
-        GradingError: if a column, student or question is unknown, or points are not from 0 to the
-            question's. Nothing is stored then.
+        GradingError: if a column, student or question is unknown, or points are not from 0 to the question's.
     """
     points = book.assignment.points
     students = {each.submission.student for each in book.results()}
     entries: list[Entry] = []
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            text = stream.read()
-            # In many countries a spreadsheet writes semicolons, and a comma in decimals.
-            local = ";" in text.partition("\n")[0]
-            rows = list(csv.DictReader(io.StringIO(text), delimiter=";" if local else ","))
+        text = file.read_bytes().decode("utf-8-sig")
+        # In many countries a spreadsheet writes semicolons, and a comma in decimals.
+        local = ";" in text.partition("\n")[0]
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=";" if local else ","))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise GradingError(f"{file} cannot be read: {error}") from None
     for line, row in enumerate(rows, start=2):
+        here = f"{file}, line {line}"
         if not {"student", "question", "points"} <= row.keys():
             raise GradingError(f"{file}: expected the columns student, question, points, comment")
         student, question, given = (row[name] or "" for name in ("student", "question", "points"))
@@ -308,10 +269,10 @@ def read_manual(file: Path, book: Gradebook) -> list[Entry]:
         if not given.strip() and not comment.strip():
             continue
         if student not in students:
-            raise GradingError(f"{file}, line {line}: nobody is called {student!r}")
+            raise GradingError(f"{here}: nobody is called {student!r}")
         if question not in points:
             raise GradingError(
-                f"{file}, line {line}: question {question!r}: expected one of {', '.join(points)}"
+                f"{here}: question {question!r}: expected one of {', '.join(points)}"
             )
         if not given.strip():
             entries.append((student, question, None, comment))
@@ -321,10 +282,8 @@ def read_manual(file: Path, book: Gradebook) -> list[Entry]:
         except ValueError:
             value = -1.0
         if not 0 <= value <= round(points[question], DIGITS):
-            raise GradingError(
-                f"{file}, line {line}: points {given!r}: expected 0 to {points[question]:g}, with a "
-                f"decimal point"
-            )
+            most = f"{points[question]:g}, with a decimal point"
+            raise GradingError(f"{here}: points {given!r}: expected 0 to {most}")
         entries.append((student, question, value, comment))
     return entries
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from contextlib import closing
+from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import numpy as np
 
 from dsconv_lib.classroom.diagnose import Answer, Diagnoser, Incomparable, Raised, with_article
-from dsconv_lib.classroom.grading import GradingError, notebook
-from dsconv_lib.classroom.grading.protocol import (
-    MAX_ARRAYS,
-    ProtocolError,
-    UnsupportedError,
-    encode,
-)
+from dsconv_lib.classroom.grading import GradingError, notebook, protocol
+from dsconv_lib.classroom.grading.protocol import MAX_ARRAYS, Json, ProtocolError, UnsupportedError
 from dsconv_lib.classroom.grading.sandbox import STARTING, Died, Process, Sandbox
 from dsconv_lib.classroom.question import ExerciseError, Question, load
 
 FAILURES = 3  # told of one question
 NUMPY_ERRORS = ("AxisError", "LinAlgError")
-Row = dict[str, Any]  # plain JSON
 MISSING = {"ModuleNotFoundError", "ImportError"}
 ALONE = "an import failed: marks are given with NumPy and Python's own modules alone"
 
@@ -35,8 +29,7 @@ class LostError(Exception):
 class Paper:
     """An exercise with the cases of one seed: drawn, encoded and answered once for the whole class.
 
-    `points` has the questions in their order, and then those that are answered in words, whose
-    names and points are in WRITTEN in questions.py.
+    `points` has the questions in their order, and then those answered in words, of WRITTEN in questions.py.
 
     Raises:
         ExerciseError: if there is no question, or one that cannot be marked.
@@ -59,38 +52,32 @@ class Prepared:
     def __init__(self, question: Question, seed: int) -> None:
         self.question = question
         self.diagnoser = Diagnoser(question, seed)
-        self.sizes = [
-            ", ".join(_size(name, value) for name, value in case.items())
-            for case in self.diagnoser.cases
-        ]
+        name, cases = f"question {question.name!r}", self.diagnoser.cases
+        self.sizes = [", ".join(_size(*each) for each in case.items()) for case in cases]
         try:
-            self.sent = [_encoded(case) for case in self.diagnoser.cases]
+            self.sent = [_encoded(case) for case in cases]
             # What cannot be sent cannot be answered.
             expected = [_encoded({"answer": each}) for each in self.diagnoser.expected]
         except UnsupportedError as error:
-            raise ExerciseError(
-                f"question {question.name!r} has a case with a {error}: expected arrays, "
-                f"numbers, strings, None, and tuples or lists of them"
-            ) from None
+            kinds = "expected arrays, numbers, strings, None, and tuples or lists of them"
+            raise ExerciseError(f"{name} has a case with a {error}: {kinds}") from None
         if not self.sent:
-            raise ExerciseError(f"question {question.name!r} draws no cases: expected at least one")
+            raise ExerciseError(f"{name} draws no cases: expected at least one")
         largest = max(len(arrays) for _, arrays in expected)
         if max(largest, *(len(arrays) for _, arrays in self.sent)) > MAX_ARRAYS:
-            raise ExerciseError(
-                f"question {question.name!r} has a case of more than {MAX_ARRAYS >> 20} MiB: "
-                f"make it smaller"
-            )
-        self.most = (
-            1 << 20
-        ) + 8 * largest  # bytes of an answer: all are kept, to be weighed together
+            most = f"{MAX_ARRAYS >> 20} MiB"
+            raise ExerciseError(f"{name} has a case of more than {most}: make it smaller")
+        # Bytes of an answer: all are kept, to be weighed together.
+        self.most = (1 << 20) + 8 * largest
 
 
-def _encoded(case: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _encoded(case: Json) -> tuple[Json, bytes]:
     arrays: list[bytes] = []
-    return {name: encode(value, arrays) for name, value in case.items()}, b"".join(arrays)
+    tree = {name: protocol.encode(value, arrays) for name, value in case.items()}
+    return tree, b"".join(arrays)
 
 
-def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Row:
+def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Json:
     """Mark a submission.
 
     Args:
@@ -99,8 +86,8 @@ def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Row:
         sandbox: where its code runs.
 
     Returns:
-        For each question its score, how many cases were right and what was wrong with the first
-        others; the written answers; notes for the student; what the instructor should look at.
+        For each question its score, how many cases were right and what was wrong with the first others; the written
+        answers; notes for the student; what the instructor should look at.
 
     Raises:
         GradingError: if the sandbox fails: the submission is not to blame and has no mark yet.
@@ -109,20 +96,12 @@ def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Row:
     try:
         submission = notebook.read(raw)
     except notebook.NotebookError as error:
-        notes.append(str(error))
-        submission = notebook.Notebook([], {}, [])
-    session = Session(submission.cells, sandbox)
-    try:
+        notes, submission = [str(error)], notebook.Notebook([], {}, [])
+    with closing(Session(submission.cells, sandbox)) as session:
         questions = {each.question.name: _mark(each, session) for each in paper.questions}
-    finally:
-        session.close()
-    missing = [
-        found["failures"] and found["failures"][0]["problem"] == f"no function {each} was found"
-        for each, found in zip(
-            (each.question.function for each in paper.questions), questions.values(), strict=True
-        )
-    ]
-    if missing and all(missing):
+    absent = {f"no function {each.question.function} was found" for each in paper.questions}
+    failures = [found["failures"] for found in questions.values()]
+    if failures and all(each and each[0]["problem"] in absent for each in failures):
         notes.append(f"none of the functions of {paper.name} is here: is it another exercise's?")
     return {
         "questions": questions,
@@ -132,7 +111,7 @@ def mark(raw: bytes, paper: Paper, sandbox: Sandbox) -> Row:
     }
 
 
-def _mark(prepared: Prepared, session: Session) -> dict[str, Any]:
+def _mark(prepared: Prepared, session: Session) -> Json:
     question, cases = prepared.question, len(prepared.sent)
     answers: list[Answer] = []
     lost: list[str] = []
@@ -144,24 +123,17 @@ def _mark(prepared: Prepared, session: Session) -> dict[str, Any]:
             break
     problems = prepared.diagnoser.diagnose(answers).problems
     right = problems.count("")
-    failures = [
-        {"sizes": sizes, "problem": problem}
-        for sizes, problem in zip(prepared.sizes, problems + lost, strict=False)
-        if problem
-    ]
-    return {
-        "score": question.score(right, cases),
-        "right": right,
-        "cases": cases,
-        "failures": failures[:FAILURES],
-    }
+    score = question.score(right, cases)
+    told = zip(prepared.sizes, problems + lost, strict=False)
+    failures = [{"sizes": sizes, "problem": problem} for sizes, problem in told if problem]
+    return {"score": score, "right": right, "cases": cases, "failures": failures[:FAILURES]}
 
 
 class Session:
     """A submission's process, started again without the cell that ended it.
 
-    A call that ends the process, or takes too long, ends its question; the next one has a new
-    process, in which the cells have run again.
+    A call that ends the process, or takes too long, ends its question; the next one has a new process, in which the
+    cells have run again.
     """
 
     def __init__(self, cells: list[str], sandbox: Sandbox) -> None:
@@ -170,15 +142,15 @@ class Session:
         self.notes: list[str] = []
         self.suspicious: list[str] = []
         self._process: Process | None = None
-        self._until: float | None = None
+        self._until = inf
         self._over = "" if cells else "there is no code to run"
         self._restarts = 0
         self._slow = False
 
-    def call(self, function: str, tree: Mapping[str, Any], arrays: bytes, most: int) -> Answer:
+    def call(self, function: str, tree: Json, arrays: bytes, most: int) -> Answer:
         """Call a function of the submission; return what it returns, or what a diagnosis has in its place.
 
-        An answer of more bytes than `most` is not looked at.
+        An answer of more than `most` bytes is not looked at.
 
         Raises:
             LostError: if there is no answer, and the next case will have none either.
@@ -186,19 +158,18 @@ class Session:
         process = self._running()
         limit = self.sandbox.limits.call
         try:
-            reply, decoder = process.ask(
-                {"call": function, "arguments": tree}, arrays, seconds=min(limit, self._left())
-            )
+            asked = {"call": function, "arguments": tree}
+            reply, decoder = process.ask(asked, arrays, seconds=min(limit, self._left()))
             if len(decoder.rest) > most:
                 return Incomparable("a value that is too large")
             answer = decoder.value(reply["answer"]) if "answer" in reply else None
             decoder.done()
         except TimeoutError:
-            self._end()
+            self.close()
             problem = self._over or f"took longer than {limit:g} s: its other cases are lost"
             raise LostError(problem) from None
         except (Died, ProtocolError) as error:
-            self._end()
+            self.close()
             problem = str(error) if isinstance(error, Died) else "wrote into the grader's pipe"
             self.suspicious.append(f"{function} {problem}")
             raise LostError(f"{problem}: its other cases are lost") from None
@@ -212,7 +183,9 @@ class Session:
 
     def close(self) -> None:
         """End the process, if there is one."""
-        self._end()
+        if self._process is not None:
+            self.sandbox.end(self._process)
+            self._process = None
 
     def _running(self) -> Process:
         """Start a process and run the cells in it, unless there is one; drop a cell that ends it."""
@@ -221,7 +194,7 @@ class Session:
                 raise LostError(self._over)
             self._process = self._start()
             for number, source in list(self.cells.items()):
-                problem = self._run(source, f"code cell {number}")
+                problem = self._run(self._process, source, f"code cell {number}")
                 if problem:
                     self._drop(number, problem)
                     break
@@ -234,18 +207,15 @@ class Session:
         except (Died, TimeoutError):
             self.sandbox.end(process)
             raise GradingError("the sandbox did not start: grade again with --resume") from None
-        if self._until is None:
-            self._until = monotonic() + self.sandbox.limits.total
+        self._until = min(self._until, monotonic() + self.sandbox.limits.total)
         return process
 
-    def _run(self, source: str, name: str) -> str:
+    def _run(self, process: Process, source: str, name: str) -> str:
         """Run a cell; say what was wrong if the process did not survive it."""
-        assert self._process is not None
         # Time is kept for the functions: after one endless loop the other cells get less.
         limit = self.sandbox.limits.cell / (4 if self._slow else 1)
         try:
-            seconds = min(limit, self._left())
-            reply, _ = self._process.ask({"run": source}, seconds=seconds)
+            reply, _ = process.ask({"run": source}, seconds=min(limit, self._left()))
         except TimeoutError:
             self._slow = True
             return f"took longer than {limit:g} s"
@@ -260,7 +230,7 @@ class Session:
         return ""
 
     def _drop(self, number: int, problem: str) -> None:
-        self._end()
+        self.close()
         if self._over:
             return
         source = self.cells.pop(number)
@@ -271,17 +241,11 @@ class Session:
 
     def _left(self) -> float:
         """Seconds left for this submission."""
-        assert self._until is not None
         left = self._until - monotonic()
         if left <= 0:
             self._over = f"the submission took longer than {self.sandbox.limits.total:g} s in all"
             raise TimeoutError
         return left
-
-    def _end(self) -> None:
-        if self._process is not None:
-            self.sandbox.end(self._process)
-            self._process = None
 
 
 def _beginning(source: str) -> str:

@@ -20,9 +20,7 @@ PICTURE = re.compile(r"data:image/[^)\"'\s]*|attachment:[^)\"'\s]*")
 MAX_ANSWER = 50_000  # characters
 HEADING = re.compile(r"\s*#{1,6}\s")
 # What the notebook says in an answer's cell before anybody writes there.
-TEMPLATE = re.compile(
-    r"^\*\d+ points?, marked by hand\.\*$|^Write your answer here\.$", re.MULTILINE
-)
+TEMPLATE = re.compile(r"^(?:\*\d+ points?, marked by hand\.\*|Write your answer here\.)$", re.M)
 # The cell that carries the checks, and with them the library: marking needs neither.
 SET_UP = "# @title Set up (run this cell first)\n"
 # What no answer needs: worth a look, worth no points off.
@@ -68,9 +66,8 @@ def read(raw: bytes) -> Notebook:
     written: dict[str, str] = {}
     answering = ""
     for cell in cells:
-        kind, source = (
-            (cell.get("cell_type"), _source(cell)) if isinstance(cell, dict) else ("", "")
-        )
+        kind = cell.get("cell_type") if isinstance(cell, dict) else ""
+        source = _source(cell) if kind else ""
         if kind == "code":
             if len(source) > MAX_CELL:
                 raise NotebookError(f"a cell of more than {MAX_CELL:,} characters")
@@ -97,9 +94,8 @@ def read(raw: bytes) -> Notebook:
 def _add(written: dict[str, str], name: str, text: str) -> None:
     """Append to an answer: a second, empty copy of its cell takes nothing away."""
     both = f"{written.get(name, '')}\n\n{text.strip()}".strip()
-    written[name] = (
-        both if len(both) <= MAX_ANSWER else f"{both[:MAX_ANSWER]} [cut: open the notebook]"
-    )
+    cut = " [cut: open the notebook]" if len(both) > MAX_ANSWER else ""
+    written[name] = both[:MAX_ANSWER] + cut
 
 
 def _source(cell: dict[str, object]) -> str:

@@ -1,7 +1,7 @@
 """Frames between the grader and the process that runs a submission: plain values, never pickles.
 
-A frame is two lengths, a JSON message and the bytes of its arrays, one after the other. It runs on
-both sides of the sandbox, so it needs NumPy and the standard library alone.
+A frame is two lengths, a JSON message and the bytes of its arrays, one after the other. It runs on both sides of the
+sandbox, so it needs NumPy and the standard library alone.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import math
 import os
 import select
 import struct
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
+Json = dict[str, Any]  # an object
 MAX_MESSAGE = 2 << 20  # bytes of JSON
 MAX_ARRAYS = 64 << 20  # bytes of arrays
 MAX_NESTING = 20
 LENGTHS = struct.Struct(">II")
 # Little-endian, as sent; bool, whole and floating-point numbers are all that a question compares.
-DTYPES = {
-    kind: np.dtype(kind)
-    for kind in ("|b1", *(f"|{k}1" for k in "iu"), *(f"<{k}{n}" for k in "iu" for n in (2, 4, 8)))
-} | {kind: np.dtype(kind) for kind in ("<f2", "<f4", "<f8")}
+KINDS = "|b1 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8 <f2 <f4 <f8"
+DTYPES = {kind: np.dtype(kind) for kind in KINDS.split()}
 
 
 class ProtocolError(ValueError):
@@ -39,8 +39,8 @@ def encode(value: object, arrays: list[bytes], depth: int = 0) -> Any:
     """Turn a value into what JSON can hold; the bytes of its arrays are appended to `arrays`.
 
     Args:
-        value: an array or NumPy number of booleans, whole or floating-point numbers, a bool, int,
-            float, string, None, or a tuple or list of such.
+        value: an array or NumPy number of booleans, whole or floating-point numbers, a bool, int, float, string,
+            None, or a tuple or list of such.
 
     Raises:
         UnsupportedError: if it is anything else.
@@ -115,9 +115,7 @@ class Decoder:
             raise ProtocolError("more bytes than the arrays need")
 
 
-def send(
-    stream: int, message: dict[str, Any], arrays: bytes = b"", *, deadline: float | None = None
-) -> None:
+def send(stream: int, message: Json, arrays: bytes = b"", *, deadline: float | None = None) -> None:
     """Write one frame.
 
     Raises:
@@ -131,13 +129,11 @@ def send(
     rest = memoryview(LENGTHS.pack(len(body), len(arrays)) + body + arrays)
     while len(rest):
         _wait(stream, select.POLLOUT, deadline)
-        try:
+        with suppress(BlockingIOError):
             rest = rest[os.write(stream, rest) :]
-        except BlockingIOError:
-            continue
 
 
-def receive(stream: int, *, deadline: float | None = None) -> tuple[dict[str, Any], Decoder]:
+def receive(stream: int, *, deadline: float | None = None) -> tuple[Json, Decoder]:
     """Read one frame.
 
     Raises:

@@ -1,8 +1,8 @@
 """One submission's process: bubblewrap around it, a pipe each way, and an end to everything it did.
 
-Inside there are Python, NumPy and two files of this package, all read-only, and a small scratch
-folder in memory. There is no network, no home, no /proc, no environment, no second process, and
-never the library, the exercise or another submission.
+Inside there are Python, NumPy and two files of this package, all read-only, and a small scratch folder in memory.
+There is no network, no home, no /proc, no environment, no second process, and never the library, the exercise or
+another submission.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import monotonic, sleep
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
-from dsconv_lib.classroom.grading import GradingError, seccomp
-from dsconv_lib.classroom.grading.protocol import Decoder, ProtocolError, encode, receive, send
+from dsconv_lib.classroom.grading import GradingError, protocol, seccomp
+from dsconv_lib.classroom.grading.protocol import Decoder, Json, ProtocolError
 
 NOBODY = 65534
 PACKAGE = Path(__file__).parent
@@ -38,9 +38,7 @@ SCRATCH = "/scratch"
 ENVIRONMENT = {
     "HOME": SCRATCH,
     "LANG": "C.UTF-8",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "PATH": "",
     "PYTHONHASHSEED": "0",
     "TMPDIR": SCRATCH,
@@ -51,6 +49,12 @@ START = (
 )
 ENDING = 5.0  # seconds for a killed sandbox to go
 STARTING = 60.0  # seconds until NumPy is imported, on the busiest of machines
+# Root needs no namespace to be allowed the others. The worker becomes nobody before it reads a line of the
+# submission: in a namespace of root's it would still own root's files and devices.
+AS_ROOT = (
+    *(f"--unshare-{name}" for name in ("ipc", "pid", "net", "uts", "cgroup-try")),
+    *("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"),
+)
 
 
 class Died(RuntimeError):  # noqa: N818 - an event, not a mistake of ours
@@ -61,9 +65,8 @@ class Died(RuntimeError):  # noqa: N818 - an event, not a mistake of ours
 class Limits:
     """What a submission may use: seconds, bytes, threads.
 
-    `call` and `cell` are for one of each, `total` for the submission, `memory` for the address
-    space of its only process, `scratch` for the files it may keep, `restarts` for the cells that
-    may kill it before it is given up.
+    `call` and `cell` are for one of each, `total` for the submission, `memory` for the address space of its only
+    process, `scratch` for the files it may keep, `restarts` for the cells that may kill it before it is given up.
     """
 
     call: float = 10.0
@@ -80,12 +83,7 @@ class Process:
     """A running sandbox. `ask` is the only way in; `close` leaves nothing of it."""
 
     def __init__(
-        self,
-        command: list[str],
-        settings: dict[str, Any],
-        *,
-        confined: bool,
-        errors: IO[bytes] | None,
+        self, command: list[str], settings: Json, *, confined: bool, errors: IO[bytes] | None
     ) -> None:
         self._confined = confined
         inside_in, self._requests = os.pipe()
@@ -117,9 +115,7 @@ class Process:
         os.set_blocking(self._requests, False)
         os.set_blocking(self._replies, False)
 
-    def ask(
-        self, message: dict[str, Any], arrays: bytes = b"", *, seconds: float
-    ) -> tuple[dict[str, Any], Decoder]:
+    def ask(self, message: Json, arrays: bytes = b"", *, seconds: float) -> tuple[Json, Decoder]:
         """Send a request and wait for its reply.
 
         Raises:
@@ -130,8 +126,8 @@ class Process:
         nonce = secrets.token_hex(8)
         deadline = monotonic() + seconds
         try:
-            send(self._requests, message | {"nonce": nonce}, arrays, deadline=deadline)
-            reply, decoder = receive(self._replies, deadline=deadline)
+            protocol.send(self._requests, message | {"nonce": nonce}, arrays, deadline=deadline)
+            reply, decoder = protocol.receive(self._replies, deadline=deadline)
         except (EOFError, BrokenPipeError):
             raise Died("ended the process") from None
         except ProtocolError:
@@ -142,9 +138,8 @@ class Process:
 
     def kill(self) -> None:
         """Kill the process and all it started, without waiting."""
-        # bubblewrap waits for its child, the first process inside, with which the kernel ends the
-        # others. Killed before it, bubblewrap leaves the child to an init, and in a container there
-        # may be none that waits for it.
+        # bubblewrap waits for its child, the first process inside, with which the kernel ends the others. Killed
+        # before it, bubblewrap leaves the child to an init, and in a container there may be none that waits for it.
         if not self._confined:
             self._kill_group()
         elif (inner := self._child()) is not None:
@@ -154,13 +149,15 @@ class Process:
     def _child(self) -> int | None:
         """Wait for bubblewrap's child; return its id, or None if there is none any more.
 
-        bubblewrap can be told to write the id down. While it does so, the end of the grader leaves
-        a child that waits for ever.
+        bubblewrap can be told to write the id down. While it does so, the end of the grader leaves a child that
+        waits for ever.
         """
         while self._process.poll() is None:
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdigit() and _parent(entry) == self._process.pid:
-                    return int(entry.name)
+            for entry in filter(str.isdigit, os.listdir("/proc")):
+                with suppress(FileNotFoundError, ProcessLookupError):  # it may have ended by now
+                    status = Path("/proc", entry, "stat").read_text(errors="replace")
+                    if int(status.rpartition(")")[2].split()[1]) == self._process.pid:
+                        return int(entry)
             sleep(0.001)
         return None
 
@@ -186,15 +183,6 @@ class Process:
             raise GradingError("a sandbox did not end: look for processes named bwrap")
 
 
-def _parent(entry: Path) -> int | None:
-    """Give the id of the parent of a process in /proc, or None if it is there no more."""
-    try:
-        status = (entry / "stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(status.rpartition(")")[2].split()[1])
-
-
 def _drained(stream: int) -> bool:
     """Read until nobody can write any more; tell whether that came to pass in time."""
     deadline = monotonic() + ENDING
@@ -209,8 +197,7 @@ def _drained(stream: int) -> bool:
 class Sandbox:
     """Starts processes with the same limits, and can end all of them at once.
 
-    bubblewrap ends with the thread that started it, so a process must be started by the thread that
-    waits for it.
+    bubblewrap ends with the thread that started it, so a process must be started by the thread that waits for it.
     """
 
     def __init__(self, limits: Limits | None = None, *, unsafe: bool = False) -> None:
@@ -226,17 +213,10 @@ class Sandbox:
         Raises:
             GradingError: if the sandbox was stopped.
         """
-        limits = self.limits
-        settings = {
-            "uid": NOBODY if self._root else None,
-            "limits": {
-                "seconds": int(limits.total) + 5,
-                "memory": limits.memory,
-                "file": limits.scratch,
-                "threads": limits.threads,
-                "descriptors": limits.descriptors,
-            },
-        }
+        given = self.limits
+        limits = {"CPU": int(given.total) + 5, "AS": given.memory, "FSIZE": given.scratch}
+        limits |= {"NPROC": given.threads, "NOFILE": given.descriptors, "CORE": 0}
+        settings = {"uid": NOBODY if self._root else None, "limits": limits}
         process = Process(self._command, settings, confined=not self.unsafe, errors=errors)
         with self._lock:
             self._live.add(process)
@@ -273,42 +253,21 @@ class Sandbox:
         site = Path(np.__file__).parents[1]
         if self.unsafe:
             return [*flags, START.format(paths=[str(site), str(PACKAGE.parents[2])])]
+        bubblewrap = shutil.which("bwrap")
+        if bubblewrap is None:
+            raise GradingError(
+                "bwrap is not on the PATH: submissions run inside bubblewrap; install it (sudo "
+                "apt-get install bubblewrap), or add --unsafe to run them with your own rights"
+            )
         return [
-            *bubblewrap(),
-            *(_as_root() if self._root else ["--unshare-all", "--uid", f"{NOBODY}"]),
+            bubblewrap,
+            *(AS_ROOT if self._root else ["--unshare-all", "--uid", f"{NOBODY}"]),
             *("--die-with-parent", "--hostname", "sandbox"),
             *_mounts(python, site, self.limits.scratch),
             *("--chdir", SCRATCH, "--"),
             *flags,
             START.format(paths=["/grader", str(site)]),
         ]
-
-
-def bubblewrap() -> list[str]:
-    """Find bubblewrap.
-
-    Raises:
-        GradingError: if it is not installed.
-    """
-    found = shutil.which("bwrap")
-    if found is None:
-        raise GradingError(
-            "bwrap is not on the PATH: submissions run inside bubblewrap; install it "
-            "(sudo apt-get install bubblewrap), or add --unsafe to run them with your own rights"
-        )
-    return [found]
-
-
-def _as_root() -> list[str]:
-    # Root needs no namespace to be allowed the others. The worker becomes nobody before it reads a
-    # line of the submission: in a namespace of root's it would still own root's files and devices.
-    names = ("ipc", "pid", "net", "uts", "cgroup-try")
-    capabilities = ("CAP_SETUID", "CAP_SETGID")
-    return [
-        *(f"--unshare-{name}" for name in names),
-        *("--cap-drop", "ALL"),
-        *(part for name in capabilities for part in ("--cap-add", name)),
-    ]
 
 
 def _mounts(python: str, site: Path, scratch: int) -> list[str]:
@@ -329,20 +288,14 @@ def _mounts(python: str, site: Path, scratch: int) -> list[str]:
     for path in (Path("/etc/ld.so.cache"), Path(python), site / "numpy", site / "numpy.libs"):
         if path.exists():
             mounts.append(["--ro-bind", str(path), str(path)])
+    inside = "/grader/dsconv_lib/classroom/grading"
     for name in ("worker.py", "protocol.py"):
-        mounts.append(
-            ["--ro-bind", str(PACKAGE / name), f"/grader/dsconv_lib/classroom/grading/{name}"]
-        )
+        mounts.append(["--ro-bind", str(PACKAGE / name), f"{inside}/{name}"])
     # The folders that lead to a mount: bubblewrap might let root alone go through them.
     above = {str(parent) for mount in mounts for parent in Path(mount[-1]).parents} - {"/"}
     folders = [["--perms", "0755", "--dir", each] for each in sorted(above)]
-    own = [
-        ["--dev", "/dev"],
-        _tmpfs("/dev/shm", scratch, "1777"),
-        ["--remount-ro", "/dev"],
-        _tmpfs(SCRATCH, scratch, "1777"),
-        ["--remount-ro", "/"],
-    ]
+    own = [["--dev", "/dev"], _tmpfs("/dev/shm", scratch, "1777"), ["--remount-ro", "/dev"]]
+    own += [_tmpfs(SCRATCH, scratch, "1777"), ["--remount-ro", "/"]]
     return [part for mount in (*folders, *mounts, *own) for part in mount]
 
 
@@ -443,27 +396,22 @@ def preflight(sandbox: Sandbox, hidden: Iterable[str | Path] = ()) -> None:
 
 
 def probe(process: Process, limits: Limits, hidden: Iterable[str | Path] = ()) -> list[str]:
-    """Try from inside a process, which has run PROBE, what a submission may not do.
-
-    Returns:
-        What was possible.
-    """
+    """Try from inside a process, which has run PROBE, what a submission may not do; return what was possible."""
     with socket.create_server(("127.0.0.1", 0)) as server, tempfile.NamedTemporaryFile() as own:
         own.write(b"yours")
         own.flush()
         os.fchmod(own.fileno(), 0o666)  # only the sandbox keeps others from it
+        unseen = (*hidden, PACKAGE.parents[1] / "ops.py")
         arguments = {
             "port": server.getsockname()[1],
             "parent": os.getpid(),
             "yours": own.name,
-            "hidden": [
-                str(Path(path).resolve()) for path in (*hidden, PACKAGE.parents[1] / "ops.py")
-            ],
+            "hidden": [str(Path(path).resolve()) for path in unseen],
             "memory": limits.memory,
             "scratch": limits.scratch,
             "environment": [*ENVIRONMENT, "LC_CTYPE", "PWD"],
         }
-        tree = {name: encode(value, []) for name, value in arguments.items()}
+        tree = {name: protocol.encode(value, []) for name, value in arguments.items()}
         reply, decoder = process.ask({"call": "probe", "arguments": tree}, seconds=STARTING)
         if "answer" not in reply:
             return [f"gives no answer but {reply}"]

@@ -13,8 +13,9 @@ import re
 import stat
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from dsconv_lib.classroom.grading import GradingError
@@ -24,6 +25,7 @@ CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<number>\d+
 MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
 MAX_FILES = 100_000
 SKIPPED = ("__MACOSX", "__pycache__")
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +36,20 @@ class Submission:
     id: str
     system: str
     file: str
-    sha256: str
-    late: bool
+    sha256: str = ""
+    late: bool = False
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file and who it is from; the greatest `order` is the latest."""
-
-    file: str
-    name: str
-    id: str
-    system: str
-    late: bool
-    order: tuple[object, ...]
-
-    @property
-    def student(self) -> str:
-        """Two people of one name differ by their number."""
-        return f"{self.name} ({self.id})" if self.id else self.name
+# A file, before it is read, and what tells the latest of a student: the greatest.
+Found = tuple[tuple[object, str], Submission]
 
 
 class Class:
     """The submissions in a folder or zip file, one for each student, in order of name.
 
-    Of several notebooks by one student the latest counts: by Canvas' number where there is one, else
-    by time of change. `others` are files that are no notebooks, which somebody should look at.
+    Of several notebooks by one student the latest counts: by Canvas' number where there is one, else by time of
+    change. `others` are files that are no notebooks, which somebody should look at.
 
     Raises:
         GradingError: if it is neither a folder nor a zip file, or holds no notebooks.
@@ -82,9 +71,9 @@ class Class:
             files = self._in_zip(self._zip)
         else:
             raise GradingError(f"{place} is neither a folder nor a zip file of notebooks")
-        students: dict[str, list[Found]] = {}
+        students: dict[str, list[Found]] = defaultdict(list)
         for each in files:
-            students.setdefault(each.student, []).append(each)
+            students[each[1].student].append(each)
         if not students:
             raise GradingError(f"{place} has no notebooks: expected files that end in .ipynb")
         self.submissions = [self._latest(students[name]) for name in sorted(students)]
@@ -99,14 +88,7 @@ class Class:
             try:
                 with self._zip.open(self._members[file]) as stream:
                     return stream.read(MAX_BYTES + 1)
-            except (
-                zipfile.BadZipFile,
-                zlib.error,
-                lzma.LZMAError,
-                RuntimeError,
-                EOFError,
-                OSError,
-            ):
+            except UNREADABLE:
                 return b""  # damaged or encrypted: marked as what it is, no notebook
         # Neither a link nor a pipe is followed, whatever it was when the folder was listed.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -119,35 +101,25 @@ class Class:
             raise GradingError(f"{file} cannot be read: {error.strerror}") from None
 
     def _latest(self, found: list[Found]) -> Submission:
-        latest = max(found, key=lambda each: each.order)
-        notes = []
-        if len(found) > 1:
-            notes.append(
-                f"{len(found)} notebooks were handed in: the latest, {latest.file}, was marked"
-            )
-        sha256 = digest(self.read(latest.file))
-        return Submission(
-            latest.student, latest.id, latest.system, latest.file, sha256, latest.late, notes
-        )
+        _, latest = max(found, key=lambda each: each[0])
+        sha256 = hashlib.sha256(self.read(latest.file)).hexdigest()
+        note = f"{len(found)} notebooks were handed in: the latest, {latest.file}, was marked"
+        return replace(latest, sha256=sha256, notes=[note] if len(found) > 1 else [])
 
     def _in_folder(self) -> list[Found]:
         found: dict[str, object] = {}
         for folder, names, files in os.walk(self.place):
-            names[:] = sorted(name for name in names if not _skipped(name))
-            for name in sorted(files):
+            names[:] = sorted(itertools.filterfalse(_skipped, names))
+            for name in sorted(itertools.filterfalse(_skipped, files)):
                 path = Path(folder, name)
                 # A name of bytes that are not UTF-8 can be printed, and stored, only like this.
-                relative = os.fsencode(path.relative_to(self.place)).decode(
-                    errors="backslashreplace"
-                )
-                if _skipped(name):
-                    continue
+                named = os.fsencode(path.relative_to(self.place))
+                relative = named.decode(errors="backslashreplace")
                 status = path.lstat()
-                if path.suffix.lower() != ".ipynb" or not stat.S_ISREG(status.st_mode):
+                if path.suffix.lower() == ".ipynb" and stat.S_ISREG(status.st_mode):
+                    self._paths[relative], found[relative] = path, status.st_mtime_ns
+                else:
                     self.others.append(relative)
-                    continue
-                self._paths[relative] = path
-                found[relative] = status.st_mtime_ns
         return _who(found)
 
     def _in_zip(self, archive: zipfile.ZipFile) -> list[Found]:
@@ -159,10 +131,10 @@ class Class:
             if member.is_dir() or any(_skipped(part) for part in parts if part != ".."):
                 continue
             linked = stat.S_ISLNK(member.external_attr >> 16)
-            if not member.filename.lower().endswith(".ipynb") or linked:
+            if member.filename.lower().endswith(".ipynb") and not linked:
+                self._members[member.filename] = member
+            else:
                 self.others.append(member.filename)
-                continue
-            self._members[member.filename] = member
         return _who({name: member.date_time for name, member in self._members.items()})
 
 
@@ -174,11 +146,6 @@ def _common_folders(names: Iterable[str]) -> int:
     both = zip(min(folders), max(folders), strict=False)
     common = itertools.takewhile(lambda pair: pair[0] == pair[1], both)
     return len([part for part, _ in common if not MOODLE.fullmatch(part)])
-
-
-def digest(raw: bytes) -> str:
-    """Give the SHA-256 of a file's bytes."""
-    return hashlib.sha256(raw).hexdigest()
 
 
 def _skipped(name: str) -> bool:
@@ -199,15 +166,15 @@ def _who(files: Mapping[str, object]) -> list[Found]:
 def _identify(file: str, path: PurePosixPath, changed: object, canvas: bool) -> Found:
     """Read the student off a file's name, or its folder's."""
     parts = [part for part in path.parts if part not in ("/", "..")]
-    for part in parts[:-1]:
-        moodle = MOODLE.fullmatch(part)
-        if moodle:
-            return Found(file, moodle["name"], moodle["id"], "moodle", False, (changed, file))
+    for moodle in filter(None, map(MOODLE.fullmatch, parts[:-1])):
+        return (changed, file), Submission(_unique(moodle), moodle["id"], "moodle", file)
     stem = parts[-1][: -len(".ipynb")]
-    match = CANVAS.fullmatch(stem) if canvas and len(parts) == 1 else None
-    if match:
-        order = (int(match["number"]), file)
-        late = match["late"] is not None
-        return Found(file, match["name"], match["id"], "canvas", late, order)
-    name = parts[0] if len(parts) > 1 else stem
-    return Found(file, name, "", "", False, (changed, file))
+    if canvas and len(parts) == 1 and (match := CANVAS.fullmatch(stem)):
+        who = Submission(_unique(match), match["id"], "canvas", file, late=bool(match["late"]))
+        return (int(match["number"]), file), who
+    return (changed, file), Submission(parts[0] if len(parts) > 1 else stem, "", "", file)
+
+
+def _unique(match: re.Match[str]) -> str:
+    """Two people of one name differ by their number."""
+    return f"{match['name']} ({match['id']})"

@@ -1,7 +1,7 @@
 """Runs one submission: takes cells and calls from a pipe, and sends back what they return.
 
-It runs inside the sandbox, with `protocol` and NumPy alone beside it. Whatever a submission does to
-this process, it can only make it send other values, for calls whose right answers are not here.
+It runs inside the sandbox, with `protocol` and NumPy alone beside it. Whatever a submission does to this process, it
+can only make it send other values, for calls whose right answers are not here.
 """
 
 from __future__ import annotations
@@ -17,13 +17,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from dsconv_lib.classroom.grading.protocol import (
-    ProtocolError,
-    UnsupportedError,
-    encode,
-    receive,
-    send,
-)
+from dsconv_lib.classroom.grading import protocol
+from dsconv_lib.classroom.grading.protocol import ProtocolError, UnsupportedError, encode
 
 MAGIC = re.compile(r"(?P<indent>\s*)(?:[%!?]|[\w., \[\]'\"]+=\s*[%!]|.*\?\s*$)")
 # Cell magics whose cell is Python; the cells of all others are text.
@@ -34,7 +29,7 @@ PROBLEMS = 5  # told of one cell
 def main() -> None:
     """Obey frames until the pipe closes."""
     settings = json.loads(sys.argv.pop())
-    _lower(**settings["limits"])
+    _lower(settings["limits"])
     if settings["uid"] is not None:
         os.setgroups([])
         os.setresgid(*[settings["uid"]] * 3)
@@ -46,7 +41,7 @@ def main() -> None:
     runner = Runner(vars(module))
     while True:
         try:
-            request, decoder = receive(requests)
+            request, decoder = protocol.receive(requests)
         except EOFError:
             # Not sys.exit: a submission's finalisers have nothing left to say.
             os._exit(0)
@@ -58,9 +53,9 @@ def main() -> None:
             reply = runner.call(request["call"], arguments, arrays)
         nonce = {"nonce": request["nonce"]}
         try:
-            send(replies, nonce | reply, b"".join(arrays))
+            protocol.send(replies, nonce | reply, b"".join(arrays))
         except ProtocolError:
-            send(replies, nonce | {"unsupported": "value that is too large"})
+            protocol.send(replies, nonce | {"unsupported": "value that is too large"})
 
 
 class Runner:
@@ -77,8 +72,8 @@ class Runner:
     def run(self, source: str) -> list[str]:
         """Run a cell, statement by statement; return the names of the exceptions that it raised.
 
-        A statement that fails is left out and the next one runs: a package that is not there
-        must not cost the functions below its import.
+        A statement that fails is left out and the next one runs: a package that is not there must not cost the
+        functions below its import.
         """
         try:
             tree = parse(source)
@@ -91,9 +86,8 @@ class Runner:
                     feature = getattr(__future__, each.name, None)
                     self.flags |= feature.compiler_flag if feature else 0
             try:
-                code = compile(
-                    ast.Module([statement], []), "<cell>", "exec", self.flags, dont_inherit=True
-                )
+                cell = ast.Module([statement], [])
+                code = compile(cell, "<cell>", "exec", self.flags, dont_inherit=True)
                 exec(code, self.names)
             except BaseException as error:  # SystemExit too: a cell may end itself, not the rest
                 problems.append(type(error).__name__)
@@ -160,16 +154,10 @@ class _Check:
         return {}
 
 
-def _lower(seconds: int, memory: int, file: int, threads: int, descriptors: int) -> None:
-    """Lower this process's limits; it cannot raise them again."""
-    for kind, limit in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_FSIZE, file),
-        (resource.RLIMIT_NPROC, threads),
-        (resource.RLIMIT_NOFILE, descriptors),
-        (resource.RLIMIT_CORE, 0),
-    ):
+def _lower(limits: dict[str, int]) -> None:
+    """Lower this process's limits, by the names of `resource`; it cannot raise them again."""
+    for name, limit in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
         most = resource.getrlimit(kind)[1]
         lowered = limit if most == resource.RLIM_INFINITY else min(limit, most)
         resource.setrlimit(kind, (lowered, lowered))

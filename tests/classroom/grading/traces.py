@@ -10,7 +10,7 @@ from pathlib import Path
 def unique_memory() -> int:
     """Give a limit of memory, 512 MiB and a little, that no other test process uses.
 
-    It stands in a worker's command line, which is how `processes` finds it.
+    It stands in a worker's command line as its limit AS, which is how `processes` finds it.
     """
     return (512 << 20) + 4096 * (os.getpid() % 50_000)
 
@@ -26,7 +26,7 @@ def processes(memory: int) -> list[str]:
                 )
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if f'"memory": {memory}' in line:
+            if f'"AS": {memory}' in line:
                 found.append(line)
     return found
 
