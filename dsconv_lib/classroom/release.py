@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dsconv_lib.classroom.question import Exercise, ExerciseError, Question, load
+from dsconv_lib.errors import need
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 BLANK = r"[^\S\n]*"
@@ -123,11 +124,7 @@ def notebooks(folder: Path) -> dict[str, Cell]:
     Raises:
         ExerciseError: if a question has no cell, delimiters do not pair up, or the checks would need more than NumPy.
     """
-    try:
-        import jupytext
-    except ImportError:
-        how = "expected it installed, pip install 'dsconv-lib[exercises]'"
-        raise ExerciseError(f"making notebooks needs jupytext: {how}") from None
+    jupytext = need("jupytext", "making notebooks", extra="exercises")
     exercise, path = load(folder), folder / "source.md"
     if not path.is_file():
         raise ExerciseError(f"{path} is not there: expected the text of the exercise")

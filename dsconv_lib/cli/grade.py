@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from dsconv_lib.classroom.grading.gradebook import FILE, Gradebook, opened, read
 from dsconv_lib.classroom.grading.sandbox import Limits
 from dsconv_lib.classroom.grading.submissions import Class
 from dsconv_lib.cli.console import one_line_errors, open_console
+from dsconv_lib.errors import need
 
 MAX_SEED = 2**63 - 1  # the largest whole number of a gradebook
 
@@ -48,7 +48,7 @@ def grade_command(
 ) -> None:
     """Grade the notebooks of a class: each in a sandbox, on cases that nobody has seen."""
     with one_line_errors():
-        _need_jinja()
+        need("jinja2", "grading", extra="grading")
         handed_in = Class(place)
         folder = exercises / assignment
         if not (folder / "questions.py").is_file():
@@ -67,7 +67,7 @@ def grade_command(
 def review_command(out: Out, marks: Marks = None) -> None:
     """Collect the written answers by question, and enter marks given by hand."""
     with one_line_errors():
-        _need_jinja()
+        need("jinja2", "grading", extra="grading")
         from dsconv_lib.classroom.grading import feedback
 
         if not (out / FILE).is_file():
@@ -145,8 +145,3 @@ def _seed(book: Gradebook, name: str, given: int | None, resume: bool) -> int:
 def _cores() -> int:
     """Count those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _need_jinja() -> None:
-    if find_spec("jinja2") is None:
-        raise GradingError("grading needs jinja2: pip install 'dsconv-lib[grading]'")

@@ -21,6 +21,7 @@ from dsconv_lib.classroom.grading.mark import Paper, mark
 from dsconv_lib.classroom.grading.protocol import Json
 from dsconv_lib.classroom.grading.sandbox import Limits, Sandbox, preflight
 from dsconv_lib.classroom.grading.submissions import Class, Submission
+from dsconv_lib.errors import need
 
 LIBRARY = Path(__file__).parents[2]
 Done = Callable[[], None]  # called after each submission
@@ -177,13 +178,9 @@ def workers(job: Job, jobs: int, dask: str | None) -> Iterator[tuple[Executor, i
 
 @contextmanager
 def _cluster(job: Job, address: str) -> Iterator[tuple[Executor, int]]:
+    distributed = need("distributed", "--dask", extra="cluster")
     try:
-        from distributed import Client
-    except ImportError:
-        needed = "--dask needs the package distributed: pip install 'dsconv-lib[cluster]'"
-        raise GradingError(needed) from None
-    try:
-        client = Client(address, timeout=30)
+        client = distributed.Client(address, timeout=30)
     except (OSError, ValueError) as error:
         raise GradingError(f"no dask scheduler answers at {address}: {error}") from None
     with client:
