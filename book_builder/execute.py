@@ -42,6 +42,10 @@ CODE_LINES_PER_MINUTE = 40
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 TIME_LINE = re.compile(r"^\*\*Time:\*\*.*?(?P<line_break>(?:\\|  +)?)$", re.MULTILINE)
 
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, ImportError, SyntaxError)
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -187,16 +191,7 @@ def normalise(notebook: NotebookNode, seconds: float | None = None) -> str:
 
     With ``seconds``, the measured running time, the line at the top that begins ``**Time:**`` is written anew.
     """
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {
-                "display_name": "Python 3 (ipykernel)",
-                "language": "python",
-                "name": "python3",
-            },
-            "language_info": {"name": "python"},
-        }
-    )
+    notebook.metadata = nbformat.from_dict(METADATA)
     count = 0
     for cell in notebook.cells:
         for timestamp in ("execution", "ExecuteTime"):
@@ -317,13 +312,7 @@ def main(
         try:
             with console.status(f"{name}: running"):
                 done = update(path, root, force=force)
-        except (
-            CellExecutionError,
-            CellTimeoutError,
-            DeadKernelError,
-            ImportError,
-            SyntaxError,
-        ) as error:
+        except FAILURES as error:
             console.print(f"[red]failed[/]  {name}, file left as it was")
             console.print(str(error), markup=False)
             failed = True

@@ -14,18 +14,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from book_builder import ROOT
+from dsconv_lib.recount import verdicts
 from dsconv_lib.recount.expressions import evaluate
-from dsconv_lib.recount.verdicts import (
-    CLAIM_VERDICTS,
-    FIGURE_VERDICTS,
-    decimals,
-    judge,
-    judge_claim,
-    readings,
-    trials,
-)
 
-PAGES = {"papers": (judge, FIGURE_VERDICTS), "claims": (judge_claim, CLAIM_VERDICTS)}
+PAGES = {
+    "papers": (verdicts.judge, verdicts.FIGURE_VERDICTS),
+    "claims": (verdicts.judge_claim, verdicts.CLAIM_VERDICTS),
+}
 PLACE = re.compile(r"\{\{(.+?)(?::([,.\dfd%]+))?\}\}")
 TABLE = re.compile(r"^<!-- table (.+?): (.+) -->$", re.MULTILINE)
 
@@ -56,38 +51,35 @@ def in_digits(value: Fraction, printed: str | None) -> str:
     """A recomputed value with two digits more than the printed figure, a whole number without any."""
     if float(value).is_integer():
         return f"{int(value):,}"
-    places = decimals(printed) if printed else 0
+    places = verdicts.decimals(printed) if printed else 0
     return f"{float(value):,.{places + 2}f}"
 
 
 def render(name: str) -> str:
     """A page: the text of `book_builder/pages/NAME.md`, its calculations done and its tables in their places."""
-    judge_entry, verdicts = PAGES[name]
+    judge_entry, kinds = PAGES[name]
     judged = [(entry, judge_entry(entry)) for entry in load(name)]
     counts = Counter(verdict for _, verdict in judged)
     counts["entries"] = len(judged)
     counts["arguable"] = sum("arguable" in entry for entry, _ in judged)
     counts["differing"] = sum(entry.get("listed", verdict) != verdict for entry, verdict in judged)
-    pages = Environment(
-        loader=PackageLoader("book_builder", "pages"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.globals |= {"fill": fill, "in_digits": in_digits, "readings": readings, "trials": trials}
+    loader = PackageLoader("book_builder", "pages")
+    pages = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    pages.globals |= {"fill": fill, "in_digits": in_digits}
+    pages.globals |= {"readings": verdicts.readings, "trials": verdicts.trials}
 
     def table(match: re.Match[str]) -> str:
         wanted, caption = match[1].split(" | "), match[2]
         here = [(entry, v) for entry, v in judged if entry.get("table", entry["id"][:3]) in wanted]
         found = Counter(verdict for _, verdict in here)
-        caption += ": " + ", ".join(f"{found[v]} {v}" for v in verdicts if found[v])
+        caption += ": " + ", ".join(f"{found[v]} {v}" for v in kinds if found[v])
         html = pages.get_template("table.html").render(
-            name=name, caption=caption, judged=here, verdicts=verdicts
+            name=name, caption=caption, judged=here, verdicts=kinds
         )
         return re.sub(r"\n\s+", "", html)
 
     text = (ROOT / "book_builder" / "pages" / f"{name}.md").read_text(encoding="utf-8")
-    for what in (*verdicts, "entries", "arguable", "differing"):
+    for what in (*kinds, "entries", "arguable", "differing"):
         text = text.replace("{{" + what + "}}", str(counts[what]))
     return TABLE.sub(table, fill(text))
 

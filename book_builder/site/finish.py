@@ -147,12 +147,8 @@ def keep_used_icons(static: Path, texts: Iterable[str]) -> None:
 
 # ---- The site ----------------------------------------------------------------------------------------
 
-STEPS: tuple[Callable[[Path, str], str], ...] = (
-    size_images,
-    load_what_is_used,
-    choose_theme_at_once,
-    mend,
-)
+Step = Callable[[Path, str], str]
+STEPS: tuple[Step, ...] = (size_images, load_what_is_used, choose_theme_at_once, mend)
 # Says of a page that it has been finished: Sphinx leaves the others as they are from one build to the next.
 MARK = "<!-- finished -->"
 

@@ -14,14 +14,8 @@ from sphinx.util.docutils import SphinxDirective
 
 NAME = "depthwise-separable-convolution.pdf"
 # Beside the pages: their order, sources, look and figures, and what builds and prints them.
-PRINTED_FROM = (
-    "_*.yml",
-    "*.bib",
-    "assets/*.*",
-    "dsconv_lib/interactive/*.*",
-    "book_builder/*.*",
-    "book_builder/site/*.*",
-)
+BUILDERS = ("dsconv_lib/interactive/*.*", "book_builder/*.*", "book_builder/site/*.*")
+PRINTED_FROM = ("_*.yml", "*.bib", "assets/*.*", *BUILDERS)
 
 
 def printed(env: BuildEnvironment) -> Path | None:
