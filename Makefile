@@ -25,7 +25,7 @@ NOTEBOOKS = $(sort $(wildcard chapters/*.ipynb exercises/solution*.ipynb exercis
 export OMP_NUM_THREADS ?= 2
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help book test notebooks results site pdf card lighthouse lite repo publishable changed newest lab lint format clean browser sandbox colab not-root always
+.PHONY: help book test check notebooks results site pdf card lighthouse lite repo publishable changed newest lab lint format clean browser sandbox colab not-root always
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
@@ -37,16 +37,27 @@ book: $(BOOK)  ## build the site, after executing the notebooks that changed, an
 	@$(MAKE) --no-print-directory site
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
-# Never executes a notebook: a stale one must fail a test here, not be mended on the way.
-test: $(ALL) browser sandbox colab lint  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
+# Runs a part of the tests, and writes down how long it took.
+part = @start=$$SECONDS; $(2); printf '%5d s  %s\n' $$((SECONDS - start)) '$(1)' >>_build/parts
+PYTEST := $(BIN)/python -m pytest
+# The kernels are Python only where Triton is.
+DOCTESTS = --doctest-modules dsconv_lib book_builder $(if $(wildcard $(VENV)/lib/*/site-packages/triton),,--ignore dsconv_lib/kernels)
+
+# Never executes a notebook: a stale one must fail a test here, not be mended on the way. Two processes, as there are two
+# cores; with loadfile, tests that share a browser or a class stay together.
+test:  ## style, types, a fresh build of the site and its PDF, all tests, every notebook re-run and compared
+	@mkdir -p _build && : >_build/parts
+	$(call part,environments,$(MAKE) --no-print-directory $(ALL) $(NPM) browser sandbox colab)
+	$(call part,style and types,$(MAKE) --no-print-directory lint)
 	@rm -rf _build/html _build/singlehtml _build/pdf _build/.doctrees
-	@$(MAKE) --no-print-directory pdf
-	@# Two processes with one thread each; --dist loadfile keeps the site tests on one browser.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
-	@# The examples in docstrings; the kernels are Python only where Triton is.
-	$(BIN)/python -m pytest --doctest-modules dsconv_lib book_builder $(if $(wildcard $(VENV)/lib/*/site-packages/triton),,--ignore dsconv_lib/kernels)
-	@# One after the other: a notebook that measures time should not share the machine.
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg $(NOTEBOOKS)
+	$(call part,PDF and site,$(MAKE) --no-print-directory pdf)
+	$(call part,tests,OMP_NUM_THREADS=1 $(PYTEST) tests -n 2 --dist loadfile)
+	$(call part,examples in docstrings,$(PYTEST) -q $(DOCTESTS))
+	$(call part,notebooks compared,$(PYTEST) -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg $(NOTEBOOKS))
+	@cat _build/parts
+
+check: lint  ## style, types, and for a minute and a half the tests that your change can affect, nearest first
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.affected
 
 notebooks: $(ALL)  ## make the exercises' notebooks, execute those that changed (FORCE=1: all of them)
 	@$(BIN)/dsconv release
