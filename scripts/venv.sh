@@ -66,7 +66,7 @@ echo "Installing what the notebooks run and are tested with: PyTorch, JupyterLab
 # Where Linux has no GPU, PyTorch's usual build would bring CUDA, 5 GB: uv knows where the one without it is.
 torch=$(grep '^torch==' requirements.txt)
 if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null && ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
-    if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --dry-run --no-deps --report - "$torch" | grep -q nvidia; then
+    if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --dry-run --no-deps --report - "$torch" | grep -qE '"(nvidia|cuda)-'; then
         pip uv
         "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --torch-backend cpu "$torch" ||
             echo "PyTorch without CUDA could not be loaded: the usual build is, with CUDA"
