@@ -285,10 +285,9 @@ def of_depthwise(
     check_array(names[1], weight, "(in_channels * multiplier, 1, height, width)")
     in_channels = x.shape[1]
     if weight.shape[1] != 1 or weight.shape[0] % in_channels:
-        expected = (
-            f"({in_channels} * multiplier, 1, height, width), since {names[0]} has {in_channels}"
-        )
-        raise SpecError(f"{names[1]} has shape {weight.shape}: expected {expected} channels")
+        why = f"since {names[0]} has {in_channels} channels"
+        expected = f"({in_channels} * multiplier, 1, height, width), {why}"
+        raise SpecError(f"{names[1]} has shape {weight.shape}: expected {expected}")
     return of_arrays(x, weight, groups=in_channels, names=names, **window)
 
 
@@ -314,10 +313,13 @@ def of_separable(
     Arguments and errors are those of `of_depthwise` and `of_pointwise`.
     """
     first = of_depthwise(x, depthwise_weight, names=("x", "depthwise_weight"), **window)
-    # One zero in place of the depthwise output, which need not exist yet.
-    filtered = np.broadcast_to(np.zeros((), x.dtype), first.output_shape(len(x)))
-    names = ("the depthwise output", "pointwise_weight")
-    return SeparableSpec(first, of_pointwise(filtered, pointwise_weight, names=names))
+    check_array("pointwise_weight", pointwise_weight, "(out_channels, in_channels, 1, 1)")
+    out_channels, *rest = shape = pointwise_weight.shape
+    if rest != [first.out_channels, 1, 1] or pointwise_weight.dtype != x.dtype:
+        expected = f"{x.dtype} of shape (out_channels, {first.out_channels}, 1, 1), as the depthwise output"
+        given = f"pointwise_weight is {pointwise_weight.dtype} of shape {shape}"
+        raise SpecError(f"{given}: expected {expected} has {first.out_channels} channels")
+    return SeparableSpec(first, pointwise(first.out_channels, out_channels, first.out_size))
 
 
 def check_array(name: str, array: object, layout: str) -> None:
@@ -328,9 +330,8 @@ def check_array(name: str, array: object, layout: str) -> None:
     if array.ndim != 4:
         raise SpecError(f"{name} has shape {shape}, rank {array.ndim}: expected rank 4, {layout}")
     if dtype not in (np.float32, np.float64):
-        raise SpecError(
-            f"{name} has dtype {dtype}: expected float32 or float64; convert with .astype"
-        )
+        expected = "expected float32 or float64; convert with .astype"
+        raise SpecError(f"{name} has dtype {dtype}: {expected}")
     if array.size == 0:
         raise SpecError(f"{name} has shape {shape}: expected no empty dimension")
 

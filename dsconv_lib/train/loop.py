@@ -236,9 +236,8 @@ def _batches(images: int, batch_size: int) -> tuple[int, int]:
     together = processes.count()
     steps = min(math.ceil(images / batch_size), images // max(2, together))
     if not steps:
-        raise TrainingError(
-            f"{images} images: expected one at least for each of {together} processes"
-        )
+        expected = f"one at least for each of {together} processes"
+        raise TrainingError(f"{images} images: expected {expected}")
     return steps, images // steps // together * together
 
 
