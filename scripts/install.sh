@@ -11,7 +11,7 @@ done
 sudo=()
 [ "$(id -u)" -eq 0 ] || sudo=(sudo -n)
 if ! command -v apt-get >/dev/null || ! "${sudo[@]}" true 2>/dev/null; then
-    echo "$who: $package is missing. Type: sudo apt-get install -y $package" >&2
+    echo "$who: $package is missing. On Debian and Ubuntu, on Windows in WSL, type: sudo apt-get install -y $package; elsewhere install it as your system does" >&2
     exit 1
 fi
 echo "Installing $package: $who"

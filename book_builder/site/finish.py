@@ -137,6 +137,7 @@ def keep_used_icons(static: Path, texts: Iterable[str]) -> None:
         return match[0]
 
     (static / "styles/pydata-sphinx-theme.css").write_text(ICON_RULE.sub(kept, sheet), "utf-8")
+    subset.log.setLevel("WARNING")  # else it names every glyph, many times
     options = subset.Options(flavor="woff2", layout_features=["*"])
     font = subset.load_font(str(theme / FONT), options)
     subsetter = subset.Subsetter(options)
