@@ -40,6 +40,7 @@ book: $(BOOK)  ## build the site, after executing the notebooks that changed, an
 # Runs a part of the tests, and writes down how long it took.
 part = @start=$$SECONDS; $(2); printf '%5d s  %s\n' $$((SECONDS - start)) '$(1)' >>_build/parts
 PYTEST := $(BIN)/python -m pytest
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg
 # The kernels are Python only where Triton is.
 DOCTESTS = --doctest-modules dsconv_lib book_builder $(if $(wildcard $(VENV)/lib/*/site-packages/triton),,--ignore dsconv_lib/kernels)
 
@@ -53,7 +54,7 @@ test:  ## style, types, a fresh build of the site and its PDF, all tests, every 
 	$(call part,PDF and site,$(MAKE) --no-print-directory pdf)
 	$(call part,tests,OMP_NUM_THREADS=1 $(PYTEST) tests -n 2 --dist loadfile)
 	$(call part,examples in docstrings,$(PYTEST) -q $(DOCTESTS))
-	$(call part,notebooks compared,$(PYTEST) -n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg $(NOTEBOOKS))
+	$(call part,notebooks compared,$(PYTEST) -n 2 --dist loadfile $(NBVAL) $(NOTEBOOKS))
 	@cat _build/parts
 
 check: lint  ## style, types, and for a minute and a half the tests that your change can affect, nearest first

@@ -20,6 +20,24 @@ torch.set_num_threads(1)
 mpl.use("Agg")
 
 
+# What takes longest, longest first: begun last, it would be waited for by one process while the other has nothing to do.
+LONG = (
+    "tests/colab",
+    "tests/site/test_quality",
+    "tests/site",
+    "tests/classroom/grading",
+    "tests/measure",
+    "tests/kernels",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((n for n, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+
+    items.sort(key=place)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # torch's own remark on speed, once a process, where an even kernel meets padding="same"
     ignored = "ignore:Using padding='same' with even kernel lengths:UserWarning"
