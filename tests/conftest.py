@@ -20,20 +20,16 @@ torch.set_num_threads(1)
 mpl.use("Agg")
 
 
-# What takes longest, longest first: begun last, it would be waited for by one process while the other has nothing to do.
-LONG = (
-    "tests/colab",
-    "tests/site/test_quality",
-    "tests/site",
-    "tests/classroom/grading",
-    "tests/measure",
-    "tests/kernels",
-)
+# The longest first: begun last, one process would wait for it while the other had nothing to do.
+LONG = ("colab", "site/test_quality", "site", "classroom/grading", "measure", "kernels")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
-        return next((n for n, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+        return next(
+            (n for n, start in enumerate(LONG) if item.nodeid.startswith(f"tests/{start}")),
+            len(LONG),
+        )
 
     items.sort(key=place)
 
