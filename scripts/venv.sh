@@ -6,7 +6,7 @@ set -euo pipefail
 
 layer=$1
 venv=$2
-wanted=${3:-}
+wanted=${3:-} offline="What pip could not load is missing: is there a network? Type the same again when there is."
 stop() {
     echo "$1" >&2
     exit 1
@@ -52,8 +52,8 @@ if ! made_here book; then
 fi
 
 if ! fresh book requirements-book.txt; then
-    echo "Installing what the site is built with: Jupyter Book, NumPy and Node, about 110 packages, 180 MB to load, 600 MB on disk"
-    pip -r requirements-book.txt
+    echo "Installing what the site is built with: Jupyter Book, NumPy and Node, some 115 packages, 142 MB to load, 570 MB on disk"
+    pip -r requirements-book.txt || stop "$offline"
     # nbformat's checks would compile grammars of addresses for three seconds in each process, and nothing here has an address to check.
     echo 'import sys; sys.modules.setdefault("rfc3987_syntax", None)' >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/no_grammars.pth"
     # The library as it lies here; what builds it is installed, so that nothing is asked of the network.
@@ -62,7 +62,7 @@ if ! fresh book requirements-book.txt; then
 fi
 [ "$layer" = all ] && ! fresh all requirements.txt || exit 0
 
-echo "Installing what the notebooks run and are tested with: PyTorch, JupyterLab and others, about 100 packages, 1.3 GB on disk without a GPU"
+echo "Installing what the notebooks run and are tested with: PyTorch, JupyterLab and others, about 100 packages, 2 GB more on disk without a GPU"
 # Where Linux has no GPU, PyTorch's usual build would bring CUDA, 5 GB: uv knows where the one without it is.
 torch=$(grep '^torch==' requirements.txt)
 if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null && ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
@@ -72,5 +72,5 @@ if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null && ! "$venv/b
             echo "PyTorch without CUDA could not be loaded: the usual build is, with CUDA"
     fi
 fi
-pip -r requirements.txt
+pip -r requirements.txt || stop "$offline"
 echo "$PWD" >"$venv/.all"
