@@ -57,7 +57,7 @@ test:  ## style, types, a fresh build of the site and its PDF, all tests, every 
 	$(call part,notebooks compared,$(PYTEST) -n 2 --dist loadfile $(NBVAL) $(NOTEBOOKS))
 	@cat _build/parts
 
-check: lint  ## style, types, and for a minute and a half the tests that your change can affect, nearest first
+check: lint  ## style, types, and for a minute the tests that your change can affect, nearest first
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.affected
 
 notebooks: $(ALL)  ## make the exercises' notebooks, execute those that changed (FORCE=1: all of them)
