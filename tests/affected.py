@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from modulefinder import ModuleFinder
 from pathlib import Path
 from time import monotonic
@@ -33,6 +34,7 @@ def changed() -> set[str]:
     return (now - {""}) or git("diff", "--name-only", "HEAD~1", "HEAD") - {""}
 
 
+@cache
 def behind(test: Path) -> set[str]:
     """The files of the course that a test file imports, itself and its folders' conftest.py included."""
     finder = ModuleFinder(

@@ -92,6 +92,11 @@ def train_command(
         recipe = replace(train.RECIPES[dataset], seed=seed, **changes)
         way = train.Way(device, compile_, graph, kernels)
         place = processes.pick_device(device)
+        if kernels:
+            # Here, and not after the data and torch's compiler have been read.
+            from dsconv_lib.kernels import launch
+
+            launch.check_device(place)
         # Threads of so small a network mostly wait for each other: on a busy machine two took the digits ten times as
         # long as one, on an idle one they saved a sixth.
         if threads is not None or dataset == "digits":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -126,20 +127,35 @@ def test_a_bad_choice_names_the_good_ones() -> None:
     assert "cifar10" in result.stderr
 
 
-@pytest.mark.parametrize("command", [QUICK, ("bench",)])
-def test_a_gpu_that_is_not_there(command: tuple[str, ...]) -> None:
+# In one process for all: CUDA looks for a GPU once, and Triton decides when it is imported whether it interprets.
+ELSEWHERE = """
+import json, sys
+from tests.commands import dsconv
+for command in json.loads(sys.argv[1]):
+    found = dsconv(*command)
+    print(json.dumps([found.exit_code, found.stderr]))
+"""
+
+
+def test_a_gpu_that_is_not_there(folder: Path) -> None:
+    hidden = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    hidden |= {"PYTHONPATH": str(Path(__file__).parents[2]), "CUDA_VISIBLE_DEVICES": ""}
+    on_gpu = ("--device", "cuda")
+    commands = [(*QUICK, *on_gpu), ("bench", *on_gpu), (*QUICK, "--kernels")]
     done = subprocess.run(
-        [sys.executable, "-m", "dsconv_lib", *command, "--device", "cuda"],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "CUDA_VISIBLE_DEVICES": "",  # hide one that is
-        },
+        [sys.executable, "-c", ELSEWHERE, json.dumps(commands)],
+        env=hidden,
+        check=True,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1
-    assert re.fullmatch(r"dsconv: .*torch finds no CUDA device here.*\n", done.stderr), done.stderr
+    train, bench, kernels = map(json.loads, done.stdout.splitlines())
+    for code, said in (train, bench):
+        assert code == 1
+        assert re.fullmatch(r"dsconv: .*torch finds no CUDA device here.*\n", said)
+    assert kernels[0] == 1
+    assert re.fullmatch(r"dsconv: device cpu: expected a CUDA GPU, .*\n", kernels[1])
+    assert list(folder.iterdir()) == []
 
 
 def numbers(line: str) -> list[str]:
@@ -227,14 +243,14 @@ def test_the_module_is_the_command(folder: Path) -> None:
     """As a user starts it: another process, another folder, a pipe for a terminal."""
     here = str(Path(__file__).parents[2])
     done = subprocess.run(
-        [sys.executable, "-m", "dsconv_lib", "train", "--epochs", "0"],
+        [sys.executable, "-m", "dsconv_lib", "cost", "mobilenet-v1", "--size", "0"],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "PYTHONPATH": here},
     )
     assert done.returncode == 1
-    assert done.stderr == "dsconv: epochs=0: expected an integer, 1 or more\n"
+    assert re.fullmatch(r"dsconv: resolution=0: expected a positive integer.*\n", done.stderr)
 
 
 def test_resume_goes_on_with_the_run_in_out(folder: Path) -> None:
@@ -248,12 +264,3 @@ def test_resume_goes_on_with_the_run_in_out(folder: Path) -> None:
     assert again.exit_code == 0, again.output
     assert "test accuracy" in again.stdout
     assert (folder / "here" / "checkpoint.pt").read_bytes() == kept
-
-
-def test_kernels_for_a_gpu_are_refused_on_a_cpu(tmp_path: Path) -> None:
-    """In a process of its own: Triton decides when it is imported whether it interprets."""
-    command = [sys.executable, "-m", "dsconv_lib", "train", "--device", "cpu", "--kernels"]
-    done = subprocess.run([*command, "--out", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert re.fullmatch(r"dsconv: device cpu: expected a CUDA GPU, .*\n", done.stderr), done.stderr
-    assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ from tests.measure.conftest import Measure
 
 def test_the_small_version_says_so_and_is_not_repeated(measure: Measure, tmp_path: Path) -> None:
     first = measure("training")
-    assert first.returncode == 0, first.stderr
+    assert first.exit_code == 0, first.output
     path = tmp_path / "results" / "cifar10-cpu.json"
     content: dict[str, Any] = json.loads(path.read_text())
     check(content)
@@ -50,19 +50,19 @@ def test_the_small_version_says_so_and_is_not_repeated(measure: Measure, tmp_pat
     assert resumed["killed_after_epoch"] >= 1
     assert resumed["accuracy"] == content["runs"][0]["accuracy"]
 
-    del content["runs"][1:3]  # as if it had been interrupted
+    del content["runs"][1]  # as if it had been interrupted
     path.write_text(json.dumps(content))
     again = measure("training")
-    assert again.returncode == 0, again.stderr
-    assert "separable seed 0" not in again.stdout
+    assert again.exit_code == 0, again.output
+    assert "separable seed" not in again.stdout
     assert "twin      seed 0" in again.stdout
     assert len(json.loads(path.read_text())["runs"]) == 4
 
     later = measure("training", "--commit", "another")
-    assert later.returncode == 1
+    assert later.exit_code == 1
     assert "holds measurements with commit" in later.stderr
     other = measure("training", "--change", '{"epochs": 3}')
-    assert other.returncode == 1
+    assert other.exit_code == 1
     assert "holds measurements with recipe" in other.stderr
     assert len(json.loads(path.read_text())["runs"]) == 4
 
@@ -76,7 +76,7 @@ def test_a_change_that_cannot_be_read(change: str) -> None:
 @pytest.mark.parametrize("what", ["training", "recipes"])
 def test_a_way_that_this_machine_has_not(what: str, measure: Measure, tmp_path: Path) -> None:
     refused = measure(what, "--way", "recorded")
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     assert "--way recorded: expected" in refused.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -98,7 +98,7 @@ def test_each_change_is_one_and_differs_from_the_recipe() -> None:
 def test_the_recipes_are_tried_once_each(measure: Measure, tmp_path: Path) -> None:
     options = ("--first", "2", "--change", '{"epochs": 1}')
     first = measure("recipes", *options)
-    assert first.returncode == 0, first.stderr
+    assert first.exit_code == 0, first.output
     path = tmp_path / "results" / "recipes-cpu.json"
     content = json.loads(path.read_text())
     check(content)
@@ -109,5 +109,5 @@ def test_the_recipes_are_tried_once_each(measure: Measure, tmp_path: Path) -> No
     assert content["recipe"]["learning_rate"] == rate
     assert content["command"].endswith(shlex.join(options))  # as it can be typed again
     again = measure("recipes", *options)
-    assert again.returncode == 0, again.stderr
+    assert again.exit_code == 0, again.output
     assert json.loads(path.read_text()) == content

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from dataclasses import asdict
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from dsconv_lib.files import FileError
 from dsconv_lib.models import MobileNetV1
 from dsconv_lib.train import (
     CheckpointError,
@@ -22,6 +22,7 @@ from dsconv_lib.train import (
     load_checkpoint,
     save_checkpoint,
 )
+from tests.apart import APART, apart
 from tests.runs import ARGUMENTS, SHORT
 
 
@@ -39,35 +40,32 @@ def content_of(model: MobileNetV1, epoch: int = 1) -> dict[str, Any]:
     }
 
 
+def write_for_ever(path: Path, ready: Event) -> None:
+    content = torch.load(path, weights_only=True)
+    content["ballast"] = torch.zeros(8_000_000)  # 32 MB: a write that takes its time
+    ready.set()
+    while True:
+        content["epoch"] += 1
+        save_checkpoint(path, content)
+
+
 def test_a_writer_killed_in_the_middle_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     """A real process writes the file over and over, and is killed with a new one half there."""
     path = tmp_path / "checkpoint.pt"
     partial = tmp_path / "checkpoint.pt.partial"
-    code = """
-        import sys, torch
-        from dsconv_lib.train import load_checkpoint, save_checkpoint
-        content = torch.load(sys.argv[1], weights_only=True)
-        content["ballast"] = torch.zeros(8_000_000)  # 32 MB: a write that takes its time
-        print("ready", flush=True)
-        while True:
-            content["epoch"] += 1
-            save_checkpoint(sys.argv[1], content)
-    """
     save_checkpoint(path, content_of(build(ARGUMENTS)))
     left_behind = 0
     for _ in range(5):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(code), str(path)], stdout=subprocess.PIPE
-        )
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == b"ready\n"
+        ready = APART.Event()
+        writer = apart(write_for_ever, path, ready)
+        assert ready.wait(300)
         partial.unlink(missing_ok=True)
         until = time.monotonic() + 30
         while time.monotonic() < until and not (partial.exists() and partial.stat().st_size > 0):
             pass
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.communicate()
-        assert writer.returncode == -signal.SIGKILL
+        writer.kill()
+        writer.join()
+        assert writer.exitcode == -signal.SIGKILL
         assert load_checkpoint(path).data == "digits"
         left_behind += partial.exists()
         if left_behind == 2:
@@ -75,28 +73,24 @@ def test_a_writer_killed_in_the_middle_leaves_the_old_checkpoint(tmp_path: Path)
     assert left_behind, "no attempt hit the middle of a write"
 
 
+def write_too_much(path: Path, said: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    try:
+        save_checkpoint(path, {"weights": torch.zeros(10_000)})
+    except FileError as error:
+        said.write_text(str(error))
+
+
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     """A limit on the size of files stands for the full disk: the write really fails half-way."""
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, content_of(build(ARGUMENTS)))
     before = path.read_bytes()
-    code = """
-        import resource, sys, torch
-        from dsconv_lib.files import FileError
-        from dsconv_lib.train import save_checkpoint
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        try:
-            save_checkpoint(sys.argv[1], {"weights": torch.zeros(10_000)})
-        except FileError as error:
-            print(error)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "cannot be written: File too large; what was there stays" in done.stdout
+    writer = apart(write_too_much, path, tmp_path / "said")
+    writer.join(300)
+    assert writer.exitcode == 0
+    said = (tmp_path / "said").read_text()
+    assert "cannot be written: File too large; what was there stays" in said
     assert path.read_bytes() == before
 
 

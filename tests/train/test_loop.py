@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 from dataclasses import replace
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from dsconv_lib.data import ImageData
+from dsconv_lib.data import ImageData, load
 from dsconv_lib.models import MobileNetV1
 from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.train import (
@@ -37,6 +33,7 @@ from dsconv_lib.train import (
     load_checkpoint,
     prepare,
 )
+from tests.apart import APART, apart
 from tests.runs import ARGUMENTS, CPU, SHORT, Run, same, untimed
 
 
@@ -258,36 +255,25 @@ def test_a_stopped_run_resumes_to_the_same_numbers(
         assert len(list(csv.reader(file))) == 1 + 6
 
 
+def resume(folder: Path, ready: Event) -> None:
+    torch.set_num_threads(1)
+    data = load("digits").subset(300)
+    ready.set()
+    fit(build(ARGUMENTS, seed=0), data, LONG, way=CPU, folder=folder, resume=True)
+
+
 def test_a_run_killed_at_a_random_moment_resumes_to_the_same_numbers(
     digits: ImageData, tmp_path: Path, unbroken: Any
 ) -> None:
     """A real process, really killed, three times: wherever it was."""
-    script = textwrap.dedent("""
-        import sys, torch
-        from dataclasses import replace
-        from dsconv_lib.data import load
-        from dsconv_lib.train import RECIPES, Way, build, fit
-        torch.set_num_threads(1)
-        arguments = eval(sys.argv[2])
-        print("ready", flush=True)
-        fit(build(arguments, seed=0), load("digits").subset(300),
-            replace(RECIPES["digits"], epochs=6), way=Way("cpu"), folder=sys.argv[1], resume=True)
-    """)
-    here = str(Path(__file__).parents[2])
     chance = np.random.default_rng()
     for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path), repr(ARGUMENTS)],
-            env={**os.environ, "PYTHONPATH": here},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0.0, 1.5))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        ready = APART.Event()
+        process = apart(resume, tmp_path, ready)
+        assert ready.wait(300)
+        time.sleep(chance.uniform(0.0, 1.0))
+        process.kill()
+        process.join()
 
     model = build(ARGUMENTS, seed=0)
     records = fit(model, digits.subset(300), LONG, way=CPU, folder=tmp_path, resume=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +13,18 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from dsconv_lib.train import TrainingError, load_checkpoint, pick_device, processes
+from dsconv_lib.data import load
+from dsconv_lib.train import (
+    TrainingError,
+    build,
+    fit,
+    joined,
+    load_checkpoint,
+    pick_device,
+    processes,
+)
+from tests.apart import apart
+from tests.runs import ARGUMENTS, CPU, SHORT
 
 
 def test_the_device_without_a_gpu() -> None:
@@ -32,48 +41,38 @@ def test_the_device_without_a_gpu() -> None:
 
 # Two processes, as torchrun starts them
 
-TOGETHER = textwrap.dedent("""
-    import sys
-    from dataclasses import replace
-    import torch
-    from tests.runs import ARGUMENTS, CPU, SHORT
-    from dsconv_lib.data import load
-    from dsconv_lib.train import build, fit, joined, pick_device, processes
 
+def train(folder: Path) -> None:
     torch.set_num_threads(1)
     # In float32 the rounding of the first step grows a hundredfold with each of the next ones.
     torch.set_default_dtype(torch.float64)
     with joined(pick_device("cpu")):
         data = load("digits").subset(256)
-        recipe = replace(
-            SHORT, epochs=int(sys.argv[2]), batch_size=64, flip="by chance",
-            average=0.5,
-        )
+        recipe = replace(SHORT, batch_size=64, flip="by chance", average=0.5)
         model = build(ARGUMENTS, seed=0)
-        fit(model, data, recipe, way=CPU, folder=sys.argv[1], resume=True)
+        fit(model, data, recipe, way=CPU, folder=folder, resume=True)
         if processes.count() == 2:
             for value in model.state_dict().values():
                 other = value.clone()
-                torch.distributed.broadcast(other, src=0)
+                dist.broadcast(other, src=0)
                 assert torch.equal(other, value), "the two processes hold different weights"
-""")
 
 
-def start(processes: int, folder: Path, epochs: int = 2) -> None:
-    script = folder.parent / "together.py"
-    script.write_text(TOGETHER)
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    subprocess.run(
-        [sys.executable, *(launcher if processes > 1 else []), script, folder, str(epochs)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        check=True,
-        timeout=300,
-    )
+def together(folder: Path) -> list[BaseProcess]:
+    """Two that train: like torchrun, this process keeps the store where they meet."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{store.port}", "WORLD_SIZE": "2"}
+    told |= {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    started = [apart(train, folder, RANK=rank, LOCAL_RANK=rank, **told) for rank in "01"]
+    for each in started:
+        each.join(300)
+    return started
 
 
 def test_two_processes_match_one_with_the_same_batches(tmp_path: Path) -> None:
-    for number in (1, 2):
-        start(number, tmp_path / str(number))
+    alone = apart(train, tmp_path / "1")
+    alone.join(300)
+    assert [each.exitcode for each in (alone, *together(tmp_path / "2"))] == [0, 0, 0]
     one, two = (load_checkpoint(tmp_path / each / "checkpoint.pt") for each in "12")
     assert one.epoch == two.epoch == 2
     for name, weights in one.model.state_dict().items():

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch._inductor import config as inductor
 from torch.nn import functional as F
 
 from dsconv_lib.train import TrainingError
 from dsconv_lib.train.step import Average, compiled, make_step, timed_algorithms
+from tests.apart import apart
 
 
 def test_a_step_moves_the_weights_against_the_slope() -> None:
@@ -115,31 +114,23 @@ def test_a_network_is_compiled_whole_or_not_at_all() -> None:
         compiled(Halves(), backend="aot_eager")(torch.ones(2))
 
 
+def compile_without(compiler: str, said: Path) -> None:
+    inductor.cpp.cxx = None, compiler
+    try:
+        compiled(nn.Conv2d(1, 2, 3))(torch.ones(1, 1, 5, 5))
+    except TrainingError as error:
+        said.write_text(str(error))
+
+
 def test_without_a_compiler_it_says_so(tmp_path: Path) -> None:
-    script = """
-import torch
-from dsconv_lib.train import TrainingError
-from dsconv_lib.train.step import compiled
-try:
-    compiled(torch.nn.Conv2d(1, 2, 3))(torch.ones(1, 1, 5, 5))
-except TrainingError as error:
-    print(error)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={
-            **os.environ,
-            "CXX": str(tmp_path / "none"),
-            "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    assert done.stdout.startswith("torch.compile cannot build this network here (InvalidCxxCompil")
-    assert done.stdout.endswith("needs a C++ compiler; train without it\n")
+    """In a process of its own: torch looks for a compiler once."""
+    said, cache = tmp_path / "said", {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    process = apart(compile_without, str(tmp_path / "none"), said, **cache)
+    process.join(300)
+    assert process.exitcode == 0
+    message = said.read_text()
+    assert message.startswith("torch.compile cannot build this network here (InvalidCxxCompil")
+    assert message.endswith("needs a C++ compiler; train without it")
 
 
 def test_the_choice_of_algorithms_is_left_as_it_was() -> None:
