@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 from typing import Unpack
 
 import numpy as np
@@ -121,14 +121,14 @@ def shift_and_add(
     return y.reshape(spec.output_shape(len(x)))
 
 
-def rows(frame: Array, spec: ConvSpec, shortest: int = 768) -> Array:
+def rows(frame: Array, spec: ConvSpec, shortest: float = 768) -> Array:
     """View a padded image as the vectors that the taps multiply, each `tile` pixels of a row long.
 
     Args:
         frame: one padded image, channels last: shape (H + pads, W + pads, C).
         spec: a 2-D convolution on that image.
-        shortest: numbers in a vector, at least, where a row has as many. The default is long enough that starting
-            a vector costs little, and short enough that the weights of all taps stay in the processor's first cache.
+        shortest: numbers in a vector, at least, where a row has as many: enough that starting a vector costs little,
+            and few enough that the weights of all taps stay in the processor's first cache.
 
     Returns:
         A read-only view of `frame`, shape (H_out, W_out / tile, K_h, K_w, tile * C).
@@ -218,13 +218,14 @@ def _depthwise_to_input(grad: Array, weight: Array, spec: ConvSpec) -> Array:
 def _depthwise_to_weight(grad: Array, x: Array, spec: ConvSpec) -> Array:
     """Multiply each row of the gradient of the output, channels last, with the rows that its taps saw."""
     frame, inside = _padded_frame(x, spec)
-    # NumPy takes shorter operands of this einsum through a buffer, which doubles its time.
-    vectors = rows(frame, spec, shortest=3000)
+    # Whole rows, and one row of the kernel at a time: einsum copies operands of more dimensions to a buffer first.
+    vectors = rows(frame, spec, shortest=inf)
     sums = np.zeros(vectors.shape[2:], grad.dtype)
     by_rows = grad.reshape(len(x), *vectors.shape[:2], -1)
     for image, grad_rows in zip(_for_each_filter(x), by_rows, strict=True):
         inside[...] = image
-        sums += np.einsum("hwijk,hwk->ijk", vectors, grad_rows)
+        for u in range(spec.kernel_size[0]):
+            sums[u] += np.einsum("hwjk,hwk->jk", vectors[:, :, u], grad_rows)
     by_channel: Array = sums.reshape(*spec.kernel_size, -1, spec.out_channels).sum(axis=2)
     return by_channel.transpose(2, 0, 1)[:, None]
 
