@@ -192,7 +192,7 @@ def depthwise_backward(
     """Differentiate `depthwise`: the gradients of a scalar loss with respect to `x` and `weight`.
 
     Arguments and results are those of `standard_backward`, with shapes as in `depthwise`. The memory of the input's
-    gradient is channels last.
+    gradient is channels last. A weight that is not finite spoils that gradient in its whole channel: it meets zeros.
     """
     spec = specs.of_depthwise(x, weight, **window)
     _check_grad(grad_output, x, spec)
