@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dsconv_lib import loops, ops
 from dsconv_lib.spec import SpecError
+from dsconv_lib.spec import depthwise as depthwise_spec
 from dsconv_lib.spec import standard as standard_spec
 from tests.strategies import (
     LAYOUTS,
@@ -113,17 +114,112 @@ def test_windows_that_trip_implementations(operation: str, arguments: dict[str, 
     check_against_torch(Case(operation, (x, *weights[operation]), arguments))
 
 
-def test_unread_pixels_get_no_gradient() -> None:
-    x, weight = array((1, 2, 8, 8)), array((3, 2, 2, 2))
-    y = ops.standard(x, weight, stride=3)
-    grad_x, _ = ops.standard_backward(np.ones_like(y), x, weight, stride=3)
+@pytest.mark.parametrize(("operation", "depth"), [("standard", 2), ("depthwise", 1)])
+def test_unread_pixels_get_no_gradient(operation: str, depth: int) -> None:
+    x, weight = array((1, 2, 8, 8)), array((4, depth, 2, 2))
+    y = getattr(ops, operation)(x, weight, stride=3)
+    grad_x, _ = getattr(ops, f"{operation}_backward")(np.ones_like(y), x, weight, stride=3)
     assert np.all(grad_x[:, :, [0, 1, 3, 4, 6, 7]][..., [0, 1, 3, 4, 6, 7]] != 0)
     assert np.all(grad_x[:, :, [2, 5]] == 0)
     assert np.all(grad_x[..., [2, 5]] == 0)
 
 
+def channels_last(x: np.ndarray) -> np.ndarray:
+    """Return the same numbers, read-only, with the channels of a pixel side by side in memory."""
+    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    x.flags.writeable = False
+    return x
+
+
+def is_channels_last(x: np.ndarray) -> bool:
+    return x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+# A vector of `ops.rows` is a whole row, several pixels of it or one, by the number of channels.
+TILES = {
+    "whole rows": (5, 12, 1, 12),
+    "some pixels": (200, 12, 1, 4),
+    "whole rows, since 7 has no divisor": (200, 7, 1, 7),
+    "one pixel": (800, 4, 1, 1),
+    "one pixel, for the stride": (200, 12, 2, 1),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("case", TILES.values(), ids=TILES)
+def test_vectors_of_every_length_agree_with_torch(
+    case: tuple[int, int, int, int], dtype: type[np.floating]
+) -> None:
+    channels, width, stride, tile = case
+    x, weight = array((2, channels, 5, width), dtype), array((channels, 1, 3, 2), dtype)
+    arguments: dict[str, Any] = {"stride": (1, stride), "padding": (1, 0)}
+    if stride == 1:
+        arguments["padding"] = "same"
+    made = depthwise_spec(channels, (5, width), (3, 2), **arguments)
+    padded = np.ascontiguousarray(made.pad(x)[0].transpose(1, 2, 0))
+    assert ops.rows(padded, made).shape[-1] == tile * channels
+    for image in (x, channels_last(x)):
+        check_against_torch(Case("depthwise", (image, weight), arguments))
+
+
+def test_rows_are_views_of_the_pixels_each_tap_multiplies() -> None:
+    frame = np.arange(5 * 6 * 2.0).reshape(5, 6, 2)
+    spec = depthwise_spec(2, (5, 6), (2, 3), stride=(3, 1), dilation=(1, 2))
+    vectors = ops.rows(frame, spec)
+    assert vectors.shape == (2, 1, 2, 3, 4)
+    assert np.shares_memory(vectors, frame)
+    assert not vectors.flags.writeable
+    for u, v, view in ops.taps(frame.transpose(2, 0, 1)[None], spec):
+        pixels = vectors[:, :, u, v].reshape(2, 2, 2)
+        assert np.array_equal(pixels, view[0].transpose(1, 2, 0))
+    strided = ops.rows(frame, depthwise_spec(2, (5, 6), 2, stride=2))
+    assert strided.shape == (2, 3, 2, 2, 2)
+    assert strided[1, 2, 1, 0].tolist() == frame[3, 4].tolist()
+
+
+@given(case=cases("depthwise", dtypes=(np.float64, np.float32)))
+def test_depthwise_is_the_sum_over_shifted_images(case: Case) -> None:
+    expected = ops.shift_and_add(*case.arrays, **case.arguments)
+    y = forward(case)
+    assert y.dtype == expected.dtype
+    np.testing.assert_allclose(y, expected, **tolerance(y.dtype))
+    tensors = as_tensors(case.arrays)
+    np.testing.assert_allclose(expected, case.torch(*tensors).numpy(), **tolerance(y.dtype))
+
+
+@given(data=st.data())
+def test_results_are_channels_last_in_memory_and_new(data: st.DataObject) -> None:
+    case = data.draw(cases("depthwise"))
+    y = forward(case)
+    grad_x, grad_weight = backward(case, y)
+    assert is_channels_last(y)
+    assert is_channels_last(grad_x)
+    for made in (y, grad_x, grad_weight):
+        assert made.flags.writeable
+        assert not any(np.shares_memory(made, given) for given in case.arrays)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_pointwise_keeps_the_layout_of_its_input(stride: int) -> None:
+    x, weight = array((2, 3, 6, 5)), array((4, 3, 1, 1))
+    assert ops.pointwise(x, weight, stride=stride).flags.c_contiguous
+    y = ops.pointwise(channels_last(x), weight, stride=stride)
+    assert is_channels_last(y)
+    assert is_channels_last(ops.pointwise_backward(y, x, weight, stride=stride)[0])
+    check_against_torch(Case("pointwise", (channels_last(x), weight), {"stride": stride}))
+
+
+@given(case=cases("depthwise"))
+def test_the_gradients_of_depthwise_are_those_of_a_linear_map(case: Case) -> None:
+    check_linear(case)
+
+
 @given(case=cases("standard"))
 def test_the_gradients_are_those_of_a_linear_map(case: Case) -> None:
+    check_linear(case)
+
+
+def check_linear(case: Case) -> None:
     x, weight = case.arrays
     y = forward(case)
     grad = array(y.shape, seed=3)
@@ -253,6 +349,11 @@ def test_a_nan_gradient_reaches_the_pixels_of_its_window() -> None:
     where = np.zeros((6, 6), dtype=bool)
     where[2:5, 0:3] = True
     assert np.array_equal(np.isnan(grad_x), np.broadcast_to(where, grad_x.shape))
+    deep_x, deep_weight = ops.depthwise_backward(grad[:, :2], x, array((2, 1, 3, 3)))
+    assert np.array_equal(np.isnan(deep_x[0, 1]), where)
+    assert np.isnan(deep_weight[1]).all()
+    assert np.isfinite(deep_x[0, 0]).all()
+    assert np.isfinite(deep_weight[0]).all()
     assert np.isnan(grad_weight[1]).all()
     assert np.isfinite(grad_weight[[0, 2]]).all()
 
