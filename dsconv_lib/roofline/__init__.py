@@ -8,6 +8,10 @@ never run.
 Source: Williams, Waterman and Patterson 2009, Roofline (Communications of the ACM 52, 4).
 """
 
+from dsconv_lib.roofline.clock import Probe as Probe
+from dsconv_lib.roofline.clock import Readings as Readings
+from dsconv_lib.roofline.clock import measure as measure
+from dsconv_lib.roofline.clock import readings as readings
 from dsconv_lib.roofline.device import Device as Device
 from dsconv_lib.roofline.device import Level as Level
 from dsconv_lib.roofline.device import RooflineError as RooflineError
@@ -17,11 +21,13 @@ from dsconv_lib.roofline.prediction import FORMS as FORMS
 from dsconv_lib.roofline.prediction import Form as Form
 from dsconv_lib.roofline.prediction import Prediction as Prediction
 from dsconv_lib.roofline.prediction import Step as Step
+from dsconv_lib.roofline.prediction import expected as expected
 from dsconv_lib.roofline.prediction import predict as predict
 from dsconv_lib.roofline.prediction import steps as steps
 from dsconv_lib.roofline.work import Kind as Kind
 from dsconv_lib.roofline.work import Work as Work
 from dsconv_lib.roofline.work import elementwise as elementwise
 from dsconv_lib.roofline.work import fused as fused
+from dsconv_lib.roofline.work import norm as norm
 from dsconv_lib.roofline.work import of as of
 from dsconv_lib.roofline.work import training as training

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from dsconv_lib.errors import UserError
 
+# Whose efficiency a kind has that was not measured itself.
+STANDS_FOR = {"fused": "pointwise", "norm": "elementwise"}
+
 
 class RooflineError(UserError, ValueError):
     """A machine or a form of network that cannot be; the message says what would do."""
@@ -35,8 +38,10 @@ class Device:
         flops: peak FLOP per second of a matrix product; a multiply-add is 2 FLOP.
         levels: caches from the smallest to the memory, whose capacity is `math.inf`; plain tuples will do.
         threads: CPU threads that these rates belong to.
-        efficiencies: by kind of work, the share of its floor's speed that it reaches; 1 for kinds left out. "fused"
-            left out is that of "pointwise", where its products are.
+        efficiencies: by kind of work, the speed that its program reaches, as a share of what the peak and the memory
+            allow: a ceiling under the roof. A cache lifts the roof, not the ceiling: a program that is slow for another
+            reason than its bytes stays so where they are near. Kinds left out reach the roof, but "fused" is as
+            "pointwise", where its products are, and "norm" as "elementwise". More than 1 where a cache served it.
         latency: seconds that starting one operation takes, however small it is.
 
     Raises:
@@ -82,10 +87,9 @@ class Device:
         """FLOP per byte from which on the multiplications take longer than the bytes; of the memory by default."""
         return self.flops / self.bandwidth(working_set)
 
-    def efficiency(self, kind: str) -> float:
-        """Share of its floor's speed that a kind of work reaches."""
-        given = "pointwise" if kind == "fused" and kind not in self.efficiencies else kind
-        return self.efficiencies.get(given, 1.0)
+    def efficiency(self, kind: str) -> float | None:
+        """Speed that a kind of work reaches, as a share of what peak and memory allow; None for the roof itself."""
+        return self.efficiencies.get(kind, self.efficiencies.get(STANDS_FOR.get(kind, kind)))
 
     def record(self) -> dict[str, Any]:
         """The same as JSON can hold it: a capacity of None is the memory's."""

@@ -1,7 +1,8 @@
-"""The time of a network that was never run: its passes, each at its floor, over the efficiency of its kind."""
+"""The time of a network that was never run: its passes, each as fast as one layer of its kind has shown."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 from dsconv_lib.networks import Layer
 from dsconv_lib.roofline.device import Device, RooflineError
 from dsconv_lib.roofline.floor import floor
-from dsconv_lib.roofline.work import Work, elementwise, fused, of
+from dsconv_lib.roofline.work import Work, elementwise, fused, norm, of
 
 Form = Literal["eager", "compiled", "folded", "fused"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -84,7 +85,7 @@ def _passes(layer: Layer, batch: int, form: Form, itemsize: int) -> Iterator[Ste
         return
     elements = prod(layer.spec.output_shape(batch))
     if layer.norm and form == "eager":
-        yield Step(layer.name, "norm", elementwise(elements, 2, itemsize=itemsize))
+        yield Step(layer.name, "norm", norm(elements, itemsize=itemsize))
     flops = 3 if layer.norm and form == "compiled" else 1
     yield Step(layer.name, "relu", elementwise(elements, flops, itemsize=itemsize))
 
@@ -105,6 +106,19 @@ def _fused(layers: list[Layer], batch: int, itemsize: int) -> Iterator[Step]:
             yield Step(layer.name, layer.kind, of(layer, batch, itemsize=itemsize))
 
 
+def expected(work: Work, device: Device) -> float:
+    """Seconds that a machine's program for this kind of work takes.
+
+    It stays under the roof and under its own ceiling: the latency of the device, and the longer of the floor and the
+    time at the kind's efficiency, max(FLOP / peak, bytes / bandwidth of the memory) / efficiency.
+    """
+    seconds = floor(work, device).seconds
+    if share := device.efficiency(work.kind):
+        by_memory = work.bytes / device.bandwidth(math.inf)
+        seconds = max(seconds, work.flops / device.flops / share, by_memory / share)
+    return device.latency + seconds
+
+
 def predict(
     network: Iterable[Layer],
     device: Device,
@@ -113,11 +127,11 @@ def predict(
     *,
     itemsize: int = 4,
 ) -> Prediction:
-    """Predict how long a network takes: each pass its floor over the efficiency of its kind, and the device's latency.
+    """Predict how long a network takes, pass by pass, as `expected` does.
 
     Args:
         network, batch, form, itemsize: as in `steps`.
-        device: with the efficiencies that one layer of each kind has shown; without, the result is the floor.
+        device: with the efficiency that one layer of each kind has shown; without any, the result is the floor.
 
     Raises:
         RooflineError: if there is no such form.
@@ -133,8 +147,5 @@ def predict(
     fused: 11.8 ms
     """
     made = steps(network, batch, form, itemsize=itemsize)
-    seconds = (
-        device.latency + floor(step.work, device).seconds / device.efficiency(step.work.kind)
-        for step in made
-    )
+    seconds = (expected(step.work, device) for step in made)
     return Prediction(tuple(made), tuple(seconds))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from dsconv_lib.cost import HasSpec
 from dsconv_lib.networks import Layer
 from dsconv_lib.spec import ConvSpec
 
-Kind = Literal["standard", "depthwise", "pointwise", "linear", "elementwise", "fused"]
+Kind = Literal["standard", "depthwise", "pointwise", "linear", "norm", "elementwise", "fused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,21 @@ def _kind(conv: Any) -> Kind:
 
 
 def elementwise(elements: int, flops: int = 1, *, itemsize: int = 4) -> Work:
-    """Work of a pass that reads so many elements and writes as many, with so many FLOP for each.
+    """Work of a pass that reads so many elements and writes as many, with so many FLOP for each; ReLU has 1.
 
-    ReLU has 1; batch normalisation that no longer learns has 2, a multiply-add.
-
-    >>> elementwise(14 * 14 * 512, flops=2).intensity
-    0.25
+    >>> elementwise(14 * 14 * 512).intensity
+    0.125
     """
     return Work("elementwise", flops * elements, 2 * itemsize * elements)
+
+
+def norm(elements: int, *, itemsize: int = 4) -> Work:
+    """Work of batch normalisation that no longer learns: elementwise, with a multiply-add for each element.
+
+    >>> norm(14 * 14 * 512).intensity
+    0.25
+    """
+    return replace(elementwise(elements, 2, itemsize=itemsize), kind="norm")
 
 
 def fused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -106,7 +107,9 @@ def test_each_form_moves_less_and_multiplies_the_same() -> None:
     assert moved[2] - moved[3] == 2 * 4 * between
     for each in made.values():
         kinds = [step.work.kind for step in each]
-        products = [step.work.flops for step in each if step.work.kind != "elementwise"]
+        products = [
+            step.work.flops for step in each if step.work.kind not in ("norm", "elementwise")
+        ]
         assert sum(products) == cost.of(network, 4).flops
         assert kinds[-1] == "linear"
     assert [step.operation for step in made["eager"][:3]] == ["standard", "norm", "relu"]
@@ -118,26 +121,36 @@ def test_layers_without_normalisation_have_no_pass_for_it() -> None:
     assert operations == ["standard", "relu"] * 13 + ["linear"] * 3
 
 
-def test_a_prediction_is_floor_over_efficiency_and_latency() -> None:
+def test_a_prediction_stays_under_roof_and_ceiling() -> None:
+    """Its maps of 400 KB lie in L2, from which ReLU is fed as fast as it may be; the depthwise layer is not."""
     layer = Layer("one", "depthwise", spec.depthwise(512, 14, 3, padding=1))
-    predicted = predict([layer], CPU, 2)
-    size = (
-        4 * 2 * 14 * 14 * 512
-    )  # bytes of a map: neither two of them nor one read and one written fit into L2
+    size = 4 * 14 * 14 * 512
+    given = CPU.efficiencies | {"norm": 0.1, "elementwise": 20}
+    predicted = predict([layer], replace(CPU, efficiencies=given))
     expected = [
         5e-6 + (2 * size + 4 * 9 * 512) / 1e10 / 0.25,
-        5e-6 + 2 * size / 1e10 / 0.5,
-        5e-6 + 2 * size / 1e10 / 0.5,
+        5e-6 + 2 * size / 1e10 / 0.1,
+        5e-6 + 2 * size / 8e10,
     ]
     assert predicted.seconds == pytest.approx(expected)
     assert predicted.layers == {"one": pytest.approx(sum(expected))}
     assert predicted.total == pytest.approx(sum(expected))
 
 
-def test_a_fused_pass_is_as_efficient_as_its_products_unless_measured() -> None:
+@given(works)
+def test_without_efficiencies_a_prediction_is_the_floor(work: Work) -> None:
+    bare = replace(CPU, efficiencies={}, latency=0.0)
+    assert roofline.expected(work, bare) == floor(work, bare).seconds
+    assert roofline.expected(work, CPU) >= 5e-6 + floor(work, CPU).seconds
+    compute = work.flops / 1e11 / 0.9
+    assert roofline.expected(work, CPU) >= 5e-6 + compute
+
+
+def test_kinds_that_were_not_measured() -> None:
     assert CPU.efficiency("fused") == CPU.efficiency("pointwise") == 0.8
-    assert CPU.efficiency("linear") == 1
-    measured = Device("m", 1e11, CPU.levels, efficiencies={"pointwise": 0.8, "fused": 0.6})
+    assert CPU.efficiency("norm") == CPU.efficiency("elementwise") == 0.5
+    assert CPU.efficiency("linear") is None
+    measured = replace(CPU, efficiencies={"pointwise": 0.8, "fused": 0.6})
     assert measured.efficiency("fused") == 0.6
     layers = mobilenet_v1_layers()
     predicted = predict(layers, measured, form="fused")
