@@ -1,20 +1,32 @@
 """The four operations in vectorised NumPy, forward and backward.
 
 All rest on one idea: a convolution with a K x K kernel is a sum of K x K shifted 1 x 1 convolutions. `taps` yields
-one shifted view of the padded input for each kernel position; the operations differ only in what they do with it.
-Each raises `SpecError`, naming the argument, its value and what was expected.
+one shifted view of the padded input for each kernel position. `standard` makes a matrix product of each, `pointwise`
+has one tap and one product, and `shift_and_add` is the depthwise sum in its plainest form.
+
+`depthwise` computes that sum in one pass. It lays the channels of a pixel side by side in memory, so that a row of the
+image is one long vector, and the same row shifted by a tap is that vector, begun C numbers later. With the weights
+repeated along it, a row of the output is a sum of K x K products of vectors: `rows` views an image as these vectors,
+and one `einsum` multiplies and adds. The images take turns in one padded frame, which stays in the processor's cache.
+The gradient of the input is the same pass over the output's gradient, its pixels spread by the stride, with the
+weights turned around; that of the weight sums the products over the rows instead of the taps.
+
+Results of `depthwise` keep that memory: shape (B, C, H, W), channels last. Each function raises `SpecError`, naming
+the argument, its value and what was expected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from typing import Unpack
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from dsconv_lib import spec as specs
-from dsconv_lib.spec import Array, ConvSpec, Padding, Size, SpecError, Window
+from dsconv_lib.spec import Array, ConvSpec, Padding, Size, Sizes, SpecError, Window
 
 
 def taps(padded: Array, spec: ConvSpec) -> Iterator[tuple[int, int, Array]]:
@@ -93,20 +105,12 @@ def standard_backward(
     return _unpad(grad_padded, spec), grad_kernel.reshape(weight.shape)
 
 
-def depthwise(
+def shift_and_add(
     x: Array, weight: Array, *, stride: Size = 1, padding: Padding = 0, dilation: Size = 1
 ) -> Array:
-    """Convolve each input channel with filters of its own: a product per pixel and tap, no matrix.
+    """Convolve as `depthwise`, with the same arguments and result, by a sum over shifted images: K x K passes.
 
-    Args:
-        x: input, shape (B, M, H, W), float32 or float64.
-        weight: shape (M * multiplier, 1, K_h, K_w), same dtype; filter n belongs to channel n // multiplier.
-        stride, padding, dilation: as in `spec.standard`.
-
-    Returns:
-        The output, shape (B, M * multiplier, H_out, W_out), same dtype.
-
-    >>> depthwise(np.ones((1, 3, 8, 8)), np.ones((3, 1, 5, 5)), padding="same").shape
+    >>> shift_and_add(np.ones((1, 3, 8, 8)), np.ones((3, 1, 5, 5)), padding="same").shape
     (1, 3, 8, 8)
     """
     spec = specs.of_depthwise(x, weight, stride=stride, padding=padding, dilation=dilation)
@@ -117,24 +121,112 @@ def depthwise(
     return y.reshape(spec.output_shape(len(x)))
 
 
+def rows(frame: Array, spec: ConvSpec, shortest: int = 768) -> Array:
+    """View a padded image as the vectors that the taps multiply, each `tile` pixels of a row long.
+
+    Args:
+        frame: one padded image, channels last: shape (H + pads, W + pads, C).
+        spec: a 2-D convolution on that image.
+        shortest: numbers in a vector, at least, where a row has as many. The default is long enough that starting
+            a vector costs little, and short enough that the weights of all taps stay in the processor's first cache.
+
+    Returns:
+        A read-only view of `frame`, shape (H_out, W_out / tile, K_h, K_w, tile * C).
+    """
+    (s_h, s_w), (d_h, d_w), (height, width) = spec.stride, spec.dilation, spec.out_size
+    (down, right, _), channels = frame.strides, frame.shape[2]
+    tiles = (t for t in range(1, width) if width % t == 0 and t * channels >= shortest)
+    tile = next(tiles, width) if s_w == 1 else 1  # a stride leaves gaps between the pixels of a row
+    shape = (height, width // tile, *spec.kernel_size, tile * channels)
+    strides = (s_h * down, s_w * tile * right, d_h * down, d_w * right, frame.itemsize)
+    return as_strided(frame, shape, strides, writeable=False)
+
+
+def tiled_rows(images: Array, weight: Array, inside: Array, vectors: Array) -> Array:
+    """Put one image after the other into a padded frame, and add the products of its rows with the weights.
+
+    Args:
+        images: channels last, one for each output image.
+        weight: shape (C, 1, K_h, K_w).
+        inside: the part of the frame that an image fills; an image may be broadcast to it.
+        vectors: `rows` of the frame, with C channels.
+
+    Returns:
+        The output as its rows, shape (B, H_out, W_out / tile, tile * C).
+    """
+    tile = vectors.shape[-1] // len(weight)
+    tiled = np.ascontiguousarray(np.tile(weight[:, 0].transpose(1, 2, 0), tile))
+    y = np.empty((len(images), *vectors.shape[:2], vectors.shape[-1]), weight.dtype)
+    for image, out in zip(images, y, strict=True):
+        inside[...] = image
+        np.einsum("hwijk,ijk->hwk", vectors, tiled, out=out)
+    return y
+
+
+def depthwise(
+    x: Array, weight: Array, *, stride: Size = 1, padding: Padding = 0, dilation: Size = 1
+) -> Array:
+    """Convolve each input channel with filters of its own: a product per pixel and tap, no matrix.
+
+    Args:
+        x: input, shape (B, M, H, W), float32 or float64; fastest where its memory is channels last.
+        weight: shape (M * multiplier, 1, K_h, K_w), same dtype; filter n belongs to channel n // multiplier.
+        stride, padding, dilation: as in `spec.standard`.
+
+    Returns:
+        The output, shape (B, M * multiplier, H_out, W_out), same dtype; its memory is channels last.
+
+    >>> y = depthwise(np.ones((1, 3, 8, 8)), np.ones((3, 1, 5, 5)), padding="same")
+    >>> y.shape, y.transpose(0, 2, 3, 1).flags.c_contiguous
+    ((1, 3, 8, 8), True)
+    """
+    spec = specs.of_depthwise(x, weight, stride=stride, padding=padding, dilation=dilation)
+    frame, inside = _padded_frame(x, spec)
+    y = tiled_rows(_for_each_filter(x), weight, inside, rows(frame, spec))
+    return _channels_second(y, len(x), spec.out_size)
+
+
 def depthwise_backward(
     grad_output: Array, x: Array, weight: Array, **window: Unpack[Window]
 ) -> tuple[Array, Array]:
     """Differentiate `depthwise`: the gradients of a scalar loss with respect to `x` and `weight`.
 
-    Arguments and results are those of `standard_backward`, with shapes as in `depthwise`.
+    Arguments and results are those of `standard_backward`, with shapes as in `depthwise`. The memory of the input's
+    gradient is channels last.
     """
     spec = specs.of_depthwise(x, weight, **window)
     _check_grad(grad_output, x, spec)
-    kernel = weight.reshape(x.shape[1], -1, *weight.shape[2:], 1, 1)
-    grad = grad_output.reshape(*x.shape[:2], kernel.shape[1], *spec.out_size)
-    padded = spec.pad(x)
-    grad_padded, grad_kernel = np.zeros_like(padded), np.zeros_like(kernel)
-    both = zip(taps(padded, spec), taps(grad_padded, spec), strict=True)
-    for (u, v, view), (_, _, grad_view) in both:
-        grad_kernel[:, :, u, v, 0, 0] = (grad * view[:, :, None]).sum(axis=(0, 3, 4))
-        grad_view += (kernel[:, :, u, v] * grad).sum(axis=2)
-    return _unpad(grad_padded, spec), grad_kernel.reshape(weight.shape)
+    grad = np.ascontiguousarray(grad_output.transpose(0, 2, 3, 1))
+    return _depthwise_to_input(grad, weight, spec), _depthwise_to_weight(grad, x, spec)
+
+
+def _depthwise_to_input(grad: Array, weight: Array, spec: ConvSpec) -> Array:
+    """Convolve the gradient of the output, channels last, with the weights turned around, at stride 1."""
+    (s_h, s_w), ((top, bottom), (left, right)) = spec.stride, spec.pads
+    before_h, before_w = (span - 1 for span in spec.kernel_span)
+    height, width = spec.in_size[0] + before_h, spec.in_size[1] + before_w
+    shape = (top + height + bottom, left + width + right, spec.out_channels)
+    frame = np.zeros(shape, grad.dtype)
+    inside = frame[before_h::s_h, before_w::s_w][: grad.shape[1], : grad.shape[2]]
+    back = replace(spec, in_size=(height, width), stride=(1, 1), pads=((0, 0), (0, 0)))
+    y = tiled_rows(grad, weight[..., ::-1, ::-1], inside, rows(frame[top:, left:], back))
+    if spec.out_channels > spec.in_channels:  # a sum over one filter would copy everything
+        y = y.reshape(*y.shape[:-1], -1, spec.out_channels // spec.in_channels).sum(axis=-1)
+    return _channels_second(y, len(grad), spec.in_size)
+
+
+def _depthwise_to_weight(grad: Array, x: Array, spec: ConvSpec) -> Array:
+    """Multiply each row of the gradient of the output, channels last, with the rows that its taps saw."""
+    frame, inside = _padded_frame(x, spec)
+    # NumPy takes shorter operands of this einsum through a buffer, which doubles its time.
+    vectors = rows(frame, spec, shortest=3000)
+    sums = np.zeros(vectors.shape[2:], grad.dtype)
+    by_rows = grad.reshape(len(x), *vectors.shape[:2], -1)
+    for image, grad_rows in zip(_for_each_filter(x), by_rows, strict=True):
+        inside[...] = image
+        sums += np.einsum("hwijk,hwk->ijk", vectors, grad_rows)
+    by_channel: Array = sums.reshape(*spec.kernel_size, -1, spec.out_channels).sum(axis=2)
+    return by_channel.transpose(2, 0, 1)[:, None]
 
 
 def pointwise(x: Array, weight: Array, *, stride: Size = 1) -> Array:
@@ -146,13 +238,16 @@ def pointwise(x: Array, weight: Array, *, stride: Size = 1) -> Array:
         stride: as in `spec.standard`.
 
     Returns:
-        The output, shape (B, N, H_out, W_out), same dtype.
+        The output, shape (B, N, H_out, W_out), same dtype; its memory is channels last where that of `x` is.
 
     >>> pointwise(np.ones((1, 3, 8, 8)), np.ones((256, 3, 1, 1))).shape
     (1, 256, 8, 8)
     """
     spec = specs.of_pointwise(x, weight, stride=stride)
-    pixels = x[:, :, :: spec.stride[0], :: spec.stride[1]].reshape(*x.shape[:2], -1)
+    seen = x[:, :, :: spec.stride[0], :: spec.stride[1]]
+    if x.strides[1] == x.itemsize:  # all images are one matrix already: small ones fill the product
+        return _channels_second(_pixels(seen) @ weight[:, :, 0, 0].T, len(x), spec.out_size)
+    pixels = seen.reshape(*x.shape[:2], -1)
     return (weight[:, :, 0, 0] @ pixels).reshape(spec.output_shape(len(x)))
 
 
@@ -161,10 +256,20 @@ def pointwise_backward(
 ) -> tuple[Array, Array]:
     """Differentiate `pointwise`: the gradients of a scalar loss with respect to `x` and `weight`.
 
-    Arguments and results are those of `standard_backward`, with shapes as in `pointwise`.
+    Arguments and results are those of `standard_backward`, with shapes as in `pointwise`. The memory of the input's
+    gradient is channels last.
     """
-    specs.of_pointwise(x, weight, stride=stride)
-    return standard_backward(grad_output, x, weight, stride=stride)
+    spec = specs.of_pointwise(x, weight, stride=stride)
+    _check_grad(grad_output, x, spec)
+    s_h, s_w = spec.stride
+    grad = _pixels(grad_output)
+    grad_weight = grad.T @ _pixels(x[:, :, ::s_h, ::s_w])
+    grad_x = _channels_second(grad @ weight[:, :, 0, 0], len(x), spec.out_size)
+    if spec.stride != (1, 1):
+        spread = np.zeros((len(x), *spec.in_size, spec.in_channels), x.dtype).transpose(0, 3, 1, 2)
+        spread[:, :, ::s_h, ::s_w] = grad_x
+        grad_x = spread
+    return grad_x, grad_weight.reshape(weight.shape)
 
 
 def separable(
@@ -215,6 +320,30 @@ def separable_backward(
 def _grouped(x: Array, groups: int) -> Array:
     """Reshape (B, C, H, W) to (B, groups, C / groups, H * W), ready for one matrix product per group."""
     return x.reshape(len(x), groups, x.shape[1] // groups, -1)
+
+
+def _padded_frame(x: Array, spec: ConvSpec) -> tuple[Array, Array]:
+    """Return zeros for one padded image, channels last, and their inside as (H, W, M, multiplier)."""
+    (height, width), ((top, bottom), (left, right)) = spec.in_size, spec.pads
+    shape = (height + top + bottom, width + left + right, spec.out_channels)
+    frame = np.zeros(shape, x.dtype)
+    inside = frame[top : top + height, left : left + width]
+    return frame, inside.reshape(height, width, spec.in_channels, -1)
+
+
+def _for_each_filter(x: Array) -> Array:
+    """View (B, M, H, W) as (B, H, W, M, 1): each channel is broadcast to its filters."""
+    return x.transpose(0, 2, 3, 1)[..., None]
+
+
+def _pixels(x: Array) -> Array:
+    """Reshape (B, C, H, W) to (B * H * W, C), a view where the memory is channels last."""
+    return x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _channels_second(y: Array, batch: int, size: Sizes) -> Array:
+    """View the pixels of `batch` images, channels last and in any grouping, as (B, C, H, W)."""
+    return y.reshape(batch, *size, -1).transpose(0, 3, 1, 2)
 
 
 def _unpad(padded: Array, spec: ConvSpec) -> Array:
