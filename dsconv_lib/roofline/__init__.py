@@ -8,6 +8,7 @@ never run.
 Source: Williams, Waterman and Patterson 2009, Roofline (Communications of the ACM 52, 4).
 """
 
+from dsconv_lib.roofline.clock import LARGEST as LARGEST
 from dsconv_lib.roofline.clock import Probe as Probe
 from dsconv_lib.roofline.clock import Readings as Readings
 from dsconv_lib.roofline.clock import measure as measure
