@@ -71,9 +71,9 @@ def of_roofline(found: dict[str, Any]) -> Iterator[Table]:
         size = f", {held / 1024:,.0f} KiB" if held else ""
         made.add_row(f"copy in {level['name']}{size}", f"{1e-9 * level['bandwidth']:,.1f} GB/s")
     made.add_row("ridge of the memory", f"{found['ridge']:.1f} FLOP/byte")
-    made.add_row("starting an operation", f"{1e6 * device['latency']:.1f} us")
     for kind, share in device["efficiencies"].items():
-        made.add_row(f"efficiency, {kind}", f"{share:.0%}")
+        start = f"{1e6 * device['latencies'][kind]:.1f} us to start"
+        made.add_row(f"efficiency, {kind}", f"{share:.0%}, {start}")
     if found["noisy"]:
         made.add_row("scattered", f"{len(found['noisy'])} of the readings")
     yield made

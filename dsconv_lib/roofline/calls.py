@@ -25,6 +25,13 @@ LAYERS = (
     Layer("pointwise", "pointwise", spec.pointwise(192, 384, 20)),
     Layer("linear", "linear", spec.pointwise(1280, 1000, 1)),
 )
+# The same programs, with so little to do that all the time goes into starting them.
+STARTS = (
+    Layer("standard", "standard", spec.standard(8, 8, 1, 3, padding=1)),
+    Layer("depthwise", "depthwise", spec.depthwise(8, 1, 3, padding=1)),
+    Layer("pointwise", "pointwise", spec.pointwise(8, 8, 1)),
+    Layer("linear", "linear", spec.pointwise(8, 8, 1)),
+)
 LINE = 64  # bytes of a cache line
 MAP = (1, 192, 40, 40)  # what normalisation and ReLU pass over
 WORK: dict[str, Work] = {layer.kind: of(layer) for layer in LAYERS}
@@ -60,6 +67,20 @@ def product(side: int, place: torch.device) -> Call:
 
 def kinds(place: torch.device, layout: torch.memory_format) -> dict[str, Call]:
     """Torch's program for each kind of work in `WORK`, on maps of this layout."""
+    return _programs(LAYERS, MAP, place, layout)
+
+
+def starts(place: torch.device, layout: torch.memory_format) -> dict[str, Call]:
+    """The same programs, each with hardly anything to do."""
+    return _programs(STARTS, (1, 8, 1, 1), place, layout)
+
+
+def _programs(
+    layers_: tuple[Layer, ...],
+    map_: tuple[int, ...],
+    place: torch.device,
+    layout: torch.memory_format,
+) -> dict[str, Call]:
 
     def placed(module: nn.Module) -> nn.Module:
         return module.eval().to(place).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
@@ -69,14 +90,14 @@ def kinds(place: torch.device, layout: torch.memory_format) -> dict[str, Call]:
 
     calls: dict[str, Call] = {
         layer.kind: partial(placed(layers.of(layer.spec)), random(*layer.spec.input_shape()))
-        for layer in LAYERS
+        for layer in layers_
         if layer.kind != "linear"
     }
-    sizes = next(layer.spec for layer in LAYERS if layer.kind == "linear")
+    sizes = next(layer.spec for layer in layers_ if layer.kind == "linear")
     linear = nn.Linear(sizes.in_channels, sizes.out_channels).to(place)
     calls["linear"] = partial(linear, torch.randn(1, sizes.in_channels, device=place))
-    calls["norm"] = partial(placed(nn.BatchNorm2d(MAP[1])), random(*MAP))
-    calls["elementwise"] = partial(torch.relu_, random(*MAP))
+    calls["norm"] = partial(placed(nn.BatchNorm2d(map_[1])), random(*map_))
+    calls["elementwise"] = partial(torch.relu_, random(*map_))
     return calls
 
 

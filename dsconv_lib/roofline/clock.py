@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ MOVED = (
 )  # bytes in one reading, so that finding its data far off, the first time, does not count
 SIDES = (512, 1024, 2048)  # of the matrices: the rate no longer grows
 AGAIN = 5  # times that a layer is called in one reading: a network finds its data near, too
-STARTED = 1000  # operations on one element
+STARTED = 50  # times that a program with nothing to do is called in one reading
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ class Probe:
         least = SMALLEST if (threads, device) == (1, "cpu") else LEAST
         doubled = (2**n for n in range(least.bit_length() - 1, largest.bit_length()))
         self.times = {size: max(1, MOVED // size) for size in doubled}
-        one = torch.zeros(1, device=self.place)
         made = {
             **{
                 f"copy of {size} bytes": calls.copies(size, times, self.place, threads)
@@ -85,7 +83,10 @@ class Probe:
                 kind: calls.repeated(call, AGAIN)
                 for kind, call in calls.kinds(self.place, layout).items()
             },
-            "one element": calls.repeated(partial(torch.relu_, one), STARTED),
+            **{
+                f"start of {kind}": calls.repeated(call, STARTED)
+                for kind, call in calls.starts(self.place, layout).items()
+            },
         }
         self.work = calls.WORK
         self.calls = {name: calls.exact()(call) for name, call in made.items()}
@@ -93,7 +94,7 @@ class Probe:
     def read(self, taken: Mapping[str, Timing]) -> Readings:
         """Read the device off what `timed` made of `calls`; other names in it are left alone."""
         timings = {name: taken[name] for name in self.calls}
-        latency = timings["one element"].median / STARTED
+        starts = {kind: timings[f"start of {kind}"].median / STARTED for kind in self.work}
         curve = {
             size: size * times / timings[f"copy of {size} bytes"].median
             for size, times in self.times.items()
@@ -104,7 +105,8 @@ class Probe:
             peak,
             levels(curve, _caches(self.place)),
             self.threads,
-            latency=latency,
+            latency=min(starts.values()),
+            latencies=starts,
         )
         shares = {
             kind: efficiency(work, timings[kind].median / AGAIN, device)
@@ -141,7 +143,7 @@ def readings(
 
 
 def efficiency(work: Work, seconds: float, device: Device) -> float:
-    """Share of what peak and memory allow that some work has reached in so many seconds, the latency taken off them.
+    """Share of what peak and memory allow that some work has reached in so many seconds, the start taken off them.
 
     >>> import math
     >>> laptop = Device("laptop", flops=1e11, levels=(("memory", math.inf, 1e10),))
@@ -149,8 +151,8 @@ def efficiency(work: Work, seconds: float, device: Device) -> float:
     0.25
     """
     memory = replace(device, levels=device.levels[-1:])
-    # A call of less than the latency can only be a slip of the clock.
-    return floor(work, memory).seconds / max(seconds - device.latency, seconds / 10)
+    # A call shorter than its start can only be a slip of the clock.
+    return floor(work, memory).seconds / max(seconds - device.start(work.kind), seconds / 10)
 
 
 def _caches(place: torch.device) -> dict[str, int]:

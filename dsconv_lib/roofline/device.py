@@ -43,6 +43,7 @@ class Device:
             reason than its bytes stays so where they are near. Kinds left out reach the roof, but "fused" is as
             "pointwise", where its products are, and "norm" as "elementwise". More than 1 where a cache served it.
         latency: seconds that starting one operation takes, however small it is.
+        latencies: the same by kind of work, for the kinds that take longer to start.
 
     Raises:
         RooflineError: naming what was given and what was expected.
@@ -58,6 +59,7 @@ class Device:
     threads: int = 1
     efficiencies: Mapping[str, float] = field(default_factory=dict, hash=False)
     latency: float = 0.0
+    latencies: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         # The setter goes round `frozen`, so that plain tuples and lists will do.
@@ -72,8 +74,10 @@ class Device:
         for what, rate in {"flops": self.flops, "threads": self.threads, **rates}.items():
             if not rate > 0:
                 raise RooflineError(f"{what} is {rate}: expected a number greater than 0")
-        if not 0 <= self.latency < math.inf:
-            raise RooflineError(f"latency is {self.latency}: expected seconds, 0 or more")
+        starts = {f"latency of {kind}": start for kind, start in self.latencies.items()}
+        for what, start in {"latency": self.latency, **starts}.items():
+            if not 0 <= start < math.inf:
+                raise RooflineError(f"{what} is {start}: expected seconds, 0 or more")
 
     def level(self, working_set: float) -> Level:
         """The smallest level that holds so many bytes."""
@@ -91,13 +95,22 @@ class Device:
         """Speed that a kind of work reaches, as a share of what peak and memory allow; None for the roof itself."""
         return self.efficiencies.get(kind, self.efficiencies.get(STANDS_FOR.get(kind, kind)))
 
+    def start(self, kind: str) -> float:
+        """Seconds until a kind of work begins."""
+        return self.latencies.get(kind, self.latency)
+
     def record(self) -> dict[str, Any]:
         """The same as JSON can hold it: a capacity of None is the memory's."""
         levels = [
             {**level._asdict(), "capacity": None if math.isinf(level.capacity) else level.capacity}
             for level in self.levels
         ]
-        return {**vars(self), "levels": levels, "efficiencies": dict(self.efficiencies)}
+        return {
+            **vars(self),
+            "levels": levels,
+            "efficiencies": dict(self.efficiencies),
+            "latencies": dict(self.latencies),
+        }
 
     @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> Device:

@@ -109,14 +109,14 @@ def _fused(layers: list[Layer], batch: int, itemsize: int) -> Iterator[Step]:
 def expected(work: Work, device: Device) -> float:
     """Seconds that a machine's program for this kind of work takes.
 
-    It stays under the roof and under its own ceiling: the latency of the device, and the longer of the floor and the
+    It stays under the roof and under its own ceiling: the time until it starts, and the longer of the floor and the
     time at the kind's efficiency, max(FLOP / peak, bytes / bandwidth of the memory) / efficiency.
     """
     seconds = floor(work, device).seconds
     if share := device.efficiency(work.kind):
         by_memory = work.bytes / device.bandwidth(math.inf)
         seconds = max(seconds, work.flops / device.flops / share, by_memory / share)
-    return device.latency + seconds
+    return device.start(work.kind) + seconds
 
 
 def predict(

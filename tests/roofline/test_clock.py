@@ -14,10 +14,12 @@ from dsconv_lib.roofline import Level, Probe, calls
 from dsconv_lib.roofline.levels import caches, levels
 from dsconv_lib.timing import Timing
 
+STARTS = {"depthwise": 1e-4, "norm": 2e-5}  # seconds until they begin; 1 us for other kinds
+
 
 def timings_of(probe: Probe, rates: dict[int, float], flops: float) -> dict[str, Timing]:
-    """What a machine of these bandwidths by capacity would take for the probe's calls, at 1 us a call."""
-    taken = {"another's": Timing((1.0,)), "one element": Timing((1e-3,))}
+    """What the probe's calls would take on a machine of these bandwidths by capacity."""
+    taken = {"another's": Timing((1.0,))}
     for size, times in probe.times.items():
         rate = next(rate for capacity, rate in rates.items() if size <= capacity)
         taken[f"copy of {size} bytes"] = Timing((times * size / rate,))
@@ -26,7 +28,9 @@ def timings_of(probe: Probe, rates: dict[int, float], flops: float) -> dict[str,
     slowest = list(rates.values())[-1]
     for kind, work in probe.work.items():
         floor = max(work.flops / flops, work.bytes / slowest)
-        taken[kind] = Timing((5 * (1e-6 + 2 * floor),))
+        start = STARTS.get(kind, 1e-6)
+        taken[f"start of {kind}"] = Timing((50 * start,))
+        taken[kind] = Timing((5 * (start + 2 * floor),))
     return taken
 
 
@@ -45,13 +49,14 @@ def test_a_machine_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert found.device.flops == pytest.approx(1e11)
     assert found.device.latency == pytest.approx(1e-6)
+    assert found.device.start("depthwise") == pytest.approx(1e-4)
     assert found.device.efficiencies == {
         kind: pytest.approx(0.5)
         for kind in ("standard", "depthwise", "pointwise", "linear", "norm", "elementwise")
     }
     for layer in calls.LAYERS:  # a prediction of the calibrated layers gives their own times
         work = roofline.of(layer)
-        expected = 1e-6 + 2 * max(work.flops / 1e11, work.bytes / 1e10)
+        expected = STARTS.get(layer.kind, 1e-6) + 2 * max(work.flops / 1e11, work.bytes / 1e10)
         assert roofline.expected(work, found.device) == pytest.approx(expected)
     assert found.noisy == []
 

@@ -125,11 +125,11 @@ def test_a_prediction_stays_under_roof_and_ceiling() -> None:
     """Its maps of 400 KB lie in L2, from which ReLU is fed as fast as it may be; the depthwise layer is not."""
     layer = Layer("one", "depthwise", spec.depthwise(512, 14, 3, padding=1))
     size = 4 * 14 * 14 * 512
-    given = CPU.efficiencies | {"norm": 0.1, "elementwise": 20}
-    predicted = predict([layer], replace(CPU, efficiencies=given))
+    given = {**CPU.efficiencies, "norm": 0.1, "elementwise": 20}
+    predicted = predict([layer], replace(CPU, efficiencies=given, latencies={"norm": 2e-5}))
     expected = [
         5e-6 + (2 * size + 4 * 9 * 512) / 1e10 / 0.25,
-        5e-6 + 2 * size / 1e10 / 0.1,
+        2e-5 + 2 * size / 1e10 / 0.1,
         5e-6 + 2 * size / 8e10,
     ]
     assert predicted.seconds == pytest.approx(expected)
@@ -178,5 +178,6 @@ def test_machines_that_cannot_be() -> None:
     assert "bandwidth of memory is -1" in message(levels=(("memory", math.inf, -1),))
     assert "efficiency of linear is 0" in message(efficiencies={"linear": 0})
     assert "latency is -1" in message(latency=-1)
+    assert "latency of norm is inf" in message(latencies={"norm": math.inf})
     expected = "form='quick': expected one of 'eager', 'compiled', 'folded', 'fused'"
     assert message_of(lambda: steps([], form="quick"), RooflineError) == expected  # type: ignore[arg-type]
