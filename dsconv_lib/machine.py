@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,16 @@ def describe(device: torch.device | None = None) -> str:
     >>> describe().endswith(f"Python {platform.python_version()}")
     True
     """
-    known = facts(device)
+    return one_line(facts(device))
+
+
+def one_line(facts: Mapping[str, Any]) -> str:
+    """Write down in one line what `facts` said, here or in a file of results.
+
+    >>> one_line({"name": "a CPU", "cores": 2, "threads": 1, "Python": "3.13.1"})
+    'a CPU, 2 cores, 1 thread, Python 3.13.1'
+    """
+    known = dict(facts)
     parts = [known.pop("name")]
     for name in ("cores", "threads"):
         if count := known.pop(name, None):

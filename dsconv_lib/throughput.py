@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dsconv_lib import cost
+from dsconv_lib import roofline
 from dsconv_lib.networks import Layer
 from dsconv_lib.timing import medians
 from dsconv_lib.train import Recipe, TrainingError, pick_device
@@ -53,25 +53,11 @@ class Throughput:
 
 
 def training_bytes(network: Iterable[Layer], element: int = 2) -> int:
-    """Bytes that one image's way through a network moves in training.
+    """Bytes that one image's way through a network moves in training, the work of `roofline.training`.
 
-    A convolution with input I and output O, and the batch normalisation and ReLU after it, make these passes, if
-    neighbours that work element by element share one:
-
-    - forward: the convolution reads I and writes O; the statistics read O; normalisation and ReLU read O and write as
-      much;
-    - backward: the sums of normalisation read its gradient and O; its own gradient reads both and writes as much; the
-      convolution's two gradients each read that, one reads I, one writes as much.
-
-    That is 3 I + 11 O elements, of `element` bytes each, 2 for bfloat16. Weights, which a batch shares, and the
-    classifier are left out.
-
-    >>> from dsconv_lib.networks import mobilenet_v1_layers
-    >>> f"{training_bytes(mobilenet_v1_layers(resolution=32, stem='small')):,}"
-    '11,520,000'
+    `element` is the bytes of each element, 2 for bfloat16.
     """
-    convolutions = [cost.of(layer) for layer in network if layer.kind != "linear"]
-    return sum(element * (3 * each.reads + 11 * each.writes) for each in convolutions)
+    return roofline.training(network, itemsize=element).bytes
 
 
 def measure(
@@ -123,10 +109,13 @@ def measure(
         check_alike(losses)
         seconds = medians({**calls, "copy": lambda: target.copy_(source)}, repeats=repeats)
     bandwidth = 2 * size / seconds.pop("copy")
+    memory = roofline.Level("memory", math.inf, bandwidth)
+    alone = roofline.Device("a memory and nothing else", math.inf, (memory,))
+    moved = roofline.training(network, itemsize=2 if device.type == "cuda" else 4)
     return Throughput(
         images_per_second={name: recipe.batch_size / taken for name, taken in seconds.items()},
         first_losses=losses,
-        floor=bandwidth / training_bytes(network, element=2 if device.type == "cuda" else 4),
+        floor=1 / roofline.floor(moved, alone).seconds,
         bandwidth=bandwidth,
     )
 

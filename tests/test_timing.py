@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dsconv_lib.timing import medians
+from dsconv_lib.timing import Timing, medians, timed
 
 
 def test_candidates_take_turns_and_warm_up() -> None:
@@ -47,3 +47,28 @@ def test_arguments_that_make_no_sense() -> None:
     for repeats, warmup in ((0, 1), (1, -1)):
         with pytest.raises(ValueError, match=f"repeats={repeats}, warmup={warmup}: expected"):
             medians({"a": int}, repeats=repeats, warmup=warmup)
+
+
+def test_quartiles_and_spread() -> None:
+    timing = Timing((5.0, 1.0, 4.0, 2.0, 3.0))
+    assert timing.quartiles == (2.0, 3.0, 4.0)
+    assert timing.median == 3.0
+    assert timing.spread == pytest.approx(2 / 3)
+    assert timing.noisy
+    assert not Timing((1.0, 1.1, 1.05)).noisy
+    assert Timing((2.0,)).quartiles == (2.0, 2.0, 2.0)
+
+
+def test_one_slow_round_makes_no_reading_noisy() -> None:
+    assert not Timing((1.0,) * 8 + (100.0,)).noisy
+
+
+def test_each_round_is_kept_and_read_off_the_given_clock() -> None:
+    now = iter(range(100))
+    taken = timed({"a": int, "b": int}, repeats=4, warmup=1, clock=lambda: float(next(now)))
+    assert taken == {"a": Timing((1.0,) * 4), "b": Timing((1.0,) * 4)}
+
+
+def test_sleeping_takes_no_time_of_the_process() -> None:
+    taken = timed({"a": lambda: time.sleep(0.05)}, repeats=3, clock=time.process_time)
+    assert taken["a"].median < 0.04

@@ -13,7 +13,7 @@ from typer.main import get_group
 COMMANDS = {
     "train": "Train MobileNetV1 for small images, or its twin with standard convolutions.",
     "cost": "Print what each layer of a network costs, for one image.",
-    "bench": "Time standard against separable convolutions on this machine, beside their counts.",
+    "bench": "Time convolutions and MobileNetV1 on this machine, beside their counts and its roofline.",
     "measure": "Measure what the book shows, into results/. After an interruption, start again.",
     "release": "Make student.ipynb and solution.ipynb from an exercise's source.md.",
     "grade": "Grade the notebooks of a class: each in a sandbox, on cases that nobody has seen.",

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dsconv_lib import cost, spec
-from dsconv_lib import cost as costs
-from dsconv_lib.cli.bench import BENCH
+from dsconv_lib import cost
 from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.train import load_checkpoint
 from tests.commands import dsconv, refused
@@ -207,34 +205,12 @@ def test_cost_of_what_cannot_be(arguments: tuple[str, ...], message: str) -> Non
     refused(dsconv("cost", "mobilenet-v1", *arguments), message)
 
 
-def test_bench_prints_counts_beside_times() -> None:
-    result = dsconv("bench", "--device", "cpu", "--repeats", "3", "--batch", "1")
-    assert result.exit_code == 0, result.output
-    rows = [numbers(line) for line in result.stdout.splitlines() if line.startswith("│")]
-    assert len(rows) == len(BENCH)
-    for (size, m, n), row in zip(BENCH, rows, strict=True):
-        both = [
-            costs.of(make(m, n, size, 3, padding=1)) for make in (spec.standard, spec.separable)
-        ]
-        assert row[0] == f"{size}x{size}, {m} to {n}"
-        assert row[1] == f"{both[0].macs / both[1].macs:.2f}"
-        standard, separable = float(row[3]), float(row[4])
-        assert float(row[2]) == pytest.approx(standard / separable, rel=0.05)
-        assert min(float(cell) for cell in row[2:]) > 0
-    assert f"torch {torch.__version__}" in result.stdout
-    assert ", 1 thread, " in result.stdout
-    assert "medians of 3 rounds" in result.stdout
-
-
 def test_threads_are_set(folder: Path) -> None:
     try:
         assert dsconv(*QUICK, "--threads", "2").exit_code == 0
         assert torch.get_num_threads() == 2
         assert dsconv(*QUICK).exit_code == 0
         assert torch.get_num_threads() == 1
-        bench = ("bench", "--device", "cpu", "--repeats", "1", "--batch", "1")
-        assert ", 2 threads, " in dsconv(*bench, "--threads", "2").stdout
-        assert ", 1 thread, " in dsconv(*bench).stdout
     finally:
         torch.set_num_threads(1)
 
