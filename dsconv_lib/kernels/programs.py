@@ -9,10 +9,12 @@ both.
 
 Maps lie in memory as (batch, height, width, channels), weights as (taps, channels). A program takes `tile.channels`
 channels of `tile.patches` patches, rectangles of neighbouring pixels. Patches are numbered row by row and image by
-image, so small images share a program. `separable` computes what stands between the two halves of a separable
-convolution and multiplies it on the spot: it is never in the GPU's memory. All sizes but the batch are constants when it is compiled, `conv` a `ConvSpec`
+image, so small images share a program. All sizes but the batch are constants when it is compiled, `conv` a `ConvSpec`
 and `tile` a `Tile`: the way from a pixel to its neighbours is then part of the load instruction. A number that several
 taps need is written here as several loads; the compiler makes one of them, as long as no store stands between.
+
+`separable` multiplies the numbers between the two halves of a separable convolution where it has computed them: they
+are never in the GPU's memory.
 """
 
 from __future__ import annotations
@@ -99,9 +101,7 @@ def separable(
                 added = ()
                 for j in tl.static_range(constexpr(tile.patch[1])):
                     total: tensor = totals[j]
-                    added += (
-                        _add_taps(total, xs, taps, channel, in_row, left, r, u, j, conv),
-                    )
+                    added += (_add_taps(total, xs, taps, channel, in_row, left, r, u, j, conv),)
                 totals = added
             for j in tl.static_range(constexpr(tile.patch[1])):
                 between = _relu(totals[j] + before).to(x.dtype.element_ty).to(operand)
