@@ -118,7 +118,7 @@ def separable(
     out_channels = len(weights.bias)
     shape = len(x), out_channels, *conv.out_size
     _check(x.device, conv.input_shape(len(x)), shape)
-    y, tile = new_map(x, shape), tile or separable_tile(conv, out_channels)
+    y, tile = new_map(x, shape), tile or separable_tile(conv, out_channels, x.itemsize)
     patches = tile.count(conv.out_size, len(x))
     blocks = triton.cdiv(out_channels, tile.outputs)
     run = programs.separable[(blocks * triton.cdiv(patches, tile.patches),)]

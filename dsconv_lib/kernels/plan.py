@@ -87,7 +87,7 @@ def of(conv: SeparableSpec, gpu: Gpu, batch: int = 1, *, itemsize: int = 2) -> P
         )
     seconds = {
         tile: fused_seconds(conv, tile, gpu, batch, itemsize)
-        for tile in separable_tiles(first, second.out_channels)
+        for tile in separable_tiles(first, second.out_channels, itemsize)
     }
     # Of tiles that do alike, the largest: what a program does once, the fewest do then.
     best = min(seconds, key=lambda tile: (seconds[tile], -tile.pixels * tile.outputs))
@@ -131,9 +131,9 @@ def fused_seconds(
     of these with nothing to do.
     """
     first, second = conv
-    memory = (
-        cost.of(first, batch).reads + cost.of(second, batch).writes + prod(second.weight_shape)
-    ) * itemsize
+    halves = cost.of(conv, batch)
+    # All but the map in between, which the first half would write and the second read.
+    memory = (halves.bytes(itemsize) - 2 * itemsize * cost.of(second, batch).reads) / gpu.memory
     runs = ceil(tile.count(first.out_size, batch) / tile.patches)
     programs = runs * ceil(second.out_channels / tile.outputs)
     # What overhangs is computed, too.
@@ -142,11 +142,8 @@ def fused_seconds(
     matrix = 2 * programs * tile.pixels * channels * tile.outputs
     read = first.in_channels * (window(first, tile) + min(tile.outputs, second.out_channels))
     busy = min(1.0, programs / gpu.multiprocessors)
-    slowest = max(
-        memory / gpu.memory,
-        programs * read * itemsize / gpu.cache,
-        vector / gpu.vector + matrix / gpu.matrix,
-    )
+    cache = programs * read * itemsize / gpu.cache
+    slowest = max(memory, cache, vector / gpu.vector + matrix / gpu.matrix)
     return gpu.launch + slowest / busy
 
 

@@ -86,22 +86,35 @@ def weight_tile(spec: ConvSpec) -> Tile:
     return _tile((2, 2), spec, warps=4, registers=100)
 
 
-def separable_tile(conv: ConvSpec, out_channels: int) -> SeparableTile:
-    """Share out a fused separable convolution where no plan has been made: `conv` is its depthwise half."""
+def separable_tile(conv: ConvSpec, out_channels: int, itemsize: int = 2) -> SeparableTile:
+    """Share out a fused separable convolution where no plan has been made.
+
+    `conv` is its depthwise half, `itemsize` the bytes of a number in its maps.
+    """
     channels, outputs = _block(conv.in_channels, 32), _block(out_channels, 128)
-    return SeparableTile((1, 2), patches=64, channels=channels, warps=8, outputs=outputs)
+    side = _sides(conv, itemsize)[:2][-1]
+    return SeparableTile((1, side), 128 // side, channels, warps=8, outputs=outputs)
 
 
-def separable_tiles(conv: ConvSpec, out_channels: int) -> Iterator[SeparableTile]:
+def separable_tiles(
+    conv: ConvSpec, out_channels: int, itemsize: int = 2
+) -> Iterator[SeparableTile]:
     """Yield the tiles that a plan chooses from, those whose sums leave the other numbers of a thread room."""
-    channels = _block(conv.in_channels, 32)
-    widest = min(4, 1 << (conv.out_size[1] - 1).bit_length())
+    channels, most = _block(conv.in_channels, 32), _block(out_channels, 256)
+    blocks = [block for block in (16, 32, 64, 128, 256) if block <= most]
     for side, patches, block, warps in product(
-        (1, 2, 4), (16, 32, 64, 128), (16, 32, 64, 128, 256), (4, 8)
+        _sides(conv, itemsize), (16, 32, 64, 128), blocks, (4, 8)
     ):
         tile = SeparableTile((1, side), patches, channels, warps, block)
-        if side <= widest and block <= _block(out_channels, 256) and tile.sums <= 96:
+        if tile.sums <= 96:
             yield tile
+
+
+def _sides(conv: ConvSpec, itemsize: int) -> list[int]:
+    """Take as many neighbours in a row as there are; but products in float32 alone fill the registers with one."""
+    return [
+        side for side in (1, 2, 4) if side == 1 or (side < 2 * conv.out_size[1] and itemsize < 4)
+    ]
 
 
 def _block(channels: int, at_most: int) -> int:
