@@ -14,8 +14,9 @@ need("triton", "a kernel for a GPU, on Linux,", extra="kernels")
 # Only now: their modules are written in it.
 from dsconv_lib.kernels.depthwise import depthwise_conv2d  # noqa: E402
 from dsconv_lib.kernels.inference import SeparableConv2d, fused  # noqa: E402
+from dsconv_lib.kernels.launch import Weights  # noqa: E402
 from dsconv_lib.kernels.layers import DepthwiseConv2d, swap_in, swap_out, swapped  # noqa: E402
-from dsconv_lib.kernels.separable import Weights, fold, separable_conv2d  # noqa: E402
+from dsconv_lib.kernels.separable import fold, separable_conv2d  # noqa: E402
 
 __all__ = [
     "DepthwiseConv2d",

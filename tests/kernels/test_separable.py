@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import triton
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -188,6 +189,30 @@ def test_it_hides_no_nan(device: str) -> None:
     y = separable_conv2d(x, fold(*halves(model)), 3, padding=1, tile=SMALL)
     assert torch.equal(y.isnan(), model(x).isnan())
     assert y.isnan().sum() == 3 * 4
+
+
+def guarded(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same numbers, in a row, in the middle of NaN, and all of that memory."""
+    memory = numbers.new_full((numbers.numel() + 128,), torch.nan)
+    inner = memory[64:-64]
+    inner.copy_(numbers.flatten())
+    return inner, memory
+
+
+@torch.no_grad()
+def test_it_stays_within_its_arrays(device: str) -> None:
+    conv = specs.separable(19, 21, (5, 3), 3, padding=1)
+    model = eager(conv, device, torch.float32)
+    x, weights = image(conv, 2, device, torch.float32), fold(*halves(model))
+    expected = model(x).permute(0, 2, 3, 1).flatten()
+    y, memory = guarded(torch.zeros_like(expected))
+    arrays = [guarded(each)[0] for each in (x.permute(0, 2, 3, 1), *weights)]
+    patches = SMALL.count(conv.depthwise.out_size, 2)
+    grid = (triton.cdiv(patches, SMALL.patches) * triton.cdiv(21, SMALL.outputs),)
+    constants = launch.separable_constants(conv.depthwise, 21, torch.float32, SMALL)
+    launch.programs.separable[grid](y, *arrays, patches, **constants)
+    close(y, expected.double(), torch.float32)
+    assert memory.isnan().sum() == 128
 
 
 # As a part of torch
