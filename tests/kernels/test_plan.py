@@ -71,6 +71,10 @@ def test_what_overhangs_is_computed_too() -> None:
     # 25 pixels take two programs of 16.
     assert plan.fused_seconds(few, tile, gpu, 1) == 2 * (2 * 16) * 32 * 32
     assert plan.fused_seconds(few, tile, gpu, 1) == plan.fused_seconds(full, tile, gpu, 1)
+    # But not read: of one program 4 x 4 pixels of 17 channels, and their weights for 3 outputs.
+    narrow = specs.separable(17, 3, 4, 3, padding=1)
+    read = plan.fused_seconds(narrow, tile, replace(gpu, matrix=inf, cache=1), 1)
+    assert read == 2 * 17 * (4 * 4 + 3)
 
 
 def test_a_gpu_decides() -> None:
