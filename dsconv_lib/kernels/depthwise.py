@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dsconv_lib import spec as specs
 from dsconv_lib.kernels import launch
+from dsconv_lib.kernels import sizes as of
 from dsconv_lib.kernels.errors import KernelError
-from dsconv_lib.spec import ConvSpec, Size
+from dsconv_lib.spec import Size
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 
@@ -42,9 +42,7 @@ def depthwise_conv2d(
     x = x.contiguous(memory_format=torch.channels_last)
     # Neighbouring channels become neighbours in memory, as they are in x.
     taps = weight.flatten(1).t().contiguous()
-    sizes = [*weight.shape[2:]]
-    for size in (stride, padding, dilation):
-        sizes += (size, size) if isinstance(size, int) else size
+    sizes = of.listed([*weight.shape[2:]], stride, padding, dilation)
     y: Tensor = _depthwise(x, taps, sizes)
     return y
 
@@ -64,32 +62,29 @@ def _check(x: Tensor, weight: Tensor) -> None:
         raise KernelError(f"x is on {x.device}, weight on {weight.device}: expected one device")
 
 
-# Three operations that torch.compile takes as they are: it needs to know the shapes of their results, and no more. They
-# take `sizes`, the rows and columns of the kernel, the stride, the padding and the dilation, in this order.
+# Three operations that torch.compile takes as they are: it needs to know the shapes of their results, and no more.
 
 
 @torch.library.custom_op("dsconv::depthwise", mutates_args=())
 def _depthwise(x: Tensor, taps: Tensor, sizes: list[int]) -> Tensor:
-    return launch.forward(x, taps, _spec(x.shape[2:], taps, sizes))
+    return launch.forward(x, taps, of.spec(x.shape[2:], taps, sizes))
 
 
 @torch.library.custom_op("dsconv::depthwise_input_gradient", mutates_args=())
 def _input_gradient(
     grad_output: Tensor, taps: Tensor, in_size: list[int], sizes: list[int]
 ) -> Tensor:
-    return launch.input_gradient(grad_output, taps, _spec(in_size, taps, sizes))
+    return launch.input_gradient(grad_output, taps, of.spec(in_size, taps, sizes))
 
 
 @torch.library.custom_op("dsconv::depthwise_weight_gradient", mutates_args=())
 def _weight_gradient(grad_output: Tensor, x: Tensor, sizes: list[int]) -> Tensor:
-    return launch.weight_gradient(grad_output, x, _spec(x.shape[2:], x, sizes))
+    return launch.weight_gradient(grad_output, x, of.spec(x.shape[2:], x, sizes))
 
 
 @_depthwise.register_fake
 def _(x: Tensor, taps: Tensor, sizes: list[int]) -> Tensor:
-    each = zip(x.shape[2:], *_pairs(sizes), strict=True)
-    out_size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in each]
-    return launch.new_map(x, (*x.shape[:2], *out_size))
+    return launch.new_map(x, (*x.shape[:2], *of.out_size(x.shape[2:], sizes)))
 
 
 @_input_gradient.register_fake
@@ -100,16 +95,6 @@ def _(grad_output: Tensor, taps: Tensor, in_size: list[int], sizes: list[int]) -
 @_weight_gradient.register_fake
 def _(grad_output: Tensor, x: Tensor, sizes: list[int]) -> Tensor:
     return x.new_empty((sizes[0] * sizes[1], x.shape[1]), dtype=torch.float32)
-
-
-def _pairs(sizes: list[int]) -> list[list[int]]:
-    return [sizes[i : i + 2] for i in range(0, len(sizes), 2)]
-
-
-def _spec(in_size: Any, channels_of: Tensor, sizes: list[int]) -> ConvSpec:
-    kernel_size, *window = _pairs(sizes)
-    named: Any = dict(zip(("stride", "padding", "dilation"), window, strict=True))
-    return specs.depthwise(channels_of.shape[1], tuple(in_size), kernel_size, **named)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

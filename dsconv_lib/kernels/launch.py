@@ -8,19 +8,48 @@ can be recorded as a CUDA graph.
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import triton
+import triton.language as tl
 from torch import Tensor
 
 from dsconv_lib.kernels import programs
 from dsconv_lib.kernels.errors import KernelError
-from dsconv_lib.kernels.tiles import PROGRAMS, Tile, forward_tile, input_tile, weight_tile
+from dsconv_lib.kernels.tiles import (
+    PROGRAMS,
+    SeparableTile,
+    Tile,
+    forward_tile,
+    input_tile,
+    separable_tile,
+    weight_tile,
+)
 from dsconv_lib.spec import ConvSpec
 
 # Triton decides when the programs are defined: with TRITON_INTERPRET=1 they are run by Python.
 INTERPRETED = not isinstance(programs.forward, triton.JITFunction)
+
+OPERANDS = {
+    torch.float32: tl.float32,
+    torch.float16: tl.float16,
+    # The interpreter would multiply bfloat16's bits as if they were integers; in float32 the products are the same.
+    torch.bfloat16: tl.float32 if INTERPRETED else tl.bfloat16,
+}
+
+
+class Weights(NamedTuple):
+    """A separable convolution's weights, batch normalisation folded into them, as its program reads them.
+
+    `taps` (taps, C) and `shift` (C,) of the depthwise half; `matrix` (C, N) and `bias` (N,) of the pointwise half. The
+    matrix has the type of the maps, the others are float32.
+    """
+
+    taps: Tensor
+    shift: Tensor
+    matrix: Tensor
+    bias: Tensor
 
 
 def forward(x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile | None = None) -> Tensor:
@@ -61,7 +90,7 @@ def weight_gradient(
     for each block of channels. Sums are made in an order that depends on the sizes alone: the same numbers give the
     same gradient, bit for bit.
     """
-    _check(x.device, spec, len(x))
+    _check(x.device, spec.input_shape(len(x)), spec.output_shape(len(x)))
     tile = tile or weight_tile(spec)
     blocks = triton.cdiv(spec.in_channels, tile.channels)
     patches = tile.count(spec.out_size, len(x))
@@ -73,6 +102,30 @@ def weight_gradient(
     with torch.cuda.device_of(x):
         run(partial, *maps, patches, rounds, **constants(spec, tile))
     return partial.sum(dim=0)
+
+
+def separable(
+    x: Tensor, weights: Weights, conv: ConvSpec, tile: SeparableTile | None = None
+) -> Tensor:
+    """Return ReLU(pointwise(ReLU(depthwise(x)))), shape (B, N, *conv.out_size), for inference.
+
+    `x` has shape (B, C, *conv.in_size), `conv` is the depthwise half; `tile` is the share of one program, if not the
+    usual one. Sums are made in float32; the numbers between the halves are rounded to the type of `x`.
+
+    Raises:
+        KernelError: if these kernels cannot take the tensors.
+    """
+    out_channels = len(weights.bias)
+    shape = len(x), out_channels, *conv.out_size
+    _check(x.device, conv.input_shape(len(x)), shape)
+    y, tile = new_map(x, shape), tile or separable_tile(conv, out_channels, x.itemsize)
+    patches = tile.count(conv.out_size, len(x))
+    blocks = triton.cdiv(out_channels, tile.outputs)
+    run = programs.separable[(blocks * triton.cdiv(patches, tile.patches),)]
+    fixed = separable_constants(conv, out_channels, x.dtype, tile)
+    with torch.cuda.device_of(x):
+        run(y, _channels_last(x), *weights, patches, **fixed)
+    return y
 
 
 def check_device(device: torch.device) -> None:
@@ -96,11 +149,19 @@ def constants(spec: ConvSpec, tile: Tile) -> dict[str, Any]:
     return {"conv": spec, "tile": tile, "num_warps": tile.warps}
 
 
+def separable_constants(
+    conv: ConvSpec, out_channels: int, dtype: torch.dtype, tile: SeparableTile
+) -> dict[str, Any]:
+    """Return what `programs.separable` is compiled for, with maps of this type."""
+    operand = OPERANDS[dtype]
+    return {"out_channels": out_channels, "operand": operand, **constants(conv, tile)}
+
+
 def _write_map(
     program: Any, shape: tuple[int, ...], x: Tensor, weight: Tensor, spec: ConvSpec, tile: Tile
 ) -> Tensor:
     """Let a program write a map of this shape, patch by patch."""
-    _check(x.device, spec, len(x))
+    _check(x.device, spec.input_shape(len(x)), spec.output_shape(len(x)))
     y = new_map(x, shape)
     patches = tile.count(shape[2:], len(x))
     blocks = triton.cdiv(spec.in_channels, tile.channels)
@@ -110,9 +171,9 @@ def _write_map(
     return y
 
 
-def _check(device: torch.device, spec: ConvSpec, batch: int) -> None:
+def _check(device: torch.device, *shapes: tuple[int, ...]) -> None:
     # The programs count places with 32 bits.
-    for shape in (spec.input_shape(batch), spec.output_shape(batch)):
+    for shape in shapes:
         if not 0 < prod(shape) < 2**31:
             raise KernelError(
                 f"a map of shape {shape} has {prod(shape)} numbers: expected at least one and "
