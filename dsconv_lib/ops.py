@@ -81,7 +81,7 @@ def standard_backward(
         The gradients, shaped like `x` and like `weight`.
     """
     spec = specs.of_arrays(x, weight, groups=groups, **window)
-    _check_grad(grad_output, x, spec)
+    check_grad(grad_output, x, spec)
     kernel = weight.reshape(groups, -1, *weight.shape[1:])
     grad = _grouped(grad_output, groups)
     padded = spec.pad(x)
@@ -125,7 +125,7 @@ def depthwise_backward(
     Arguments and results are those of `standard_backward`, with shapes as in `depthwise`.
     """
     spec = specs.of_depthwise(x, weight, **window)
-    _check_grad(grad_output, x, spec)
+    check_grad(grad_output, x, spec)
     kernel = weight.reshape(x.shape[1], -1, *weight.shape[2:], 1, 1)
     grad = grad_output.reshape(*x.shape[:2], kernel.shape[1], *spec.out_size)
     padded = spec.pad(x)
@@ -222,7 +222,7 @@ def _unpad(padded: Array, spec: ConvSpec) -> Array:
     return padded[:, :, top : top + spec.in_size[0], left : left + spec.in_size[1]]
 
 
-def _check_grad(grad_output: Array, x: Array, spec: ConvSpec) -> None:
+def check_grad(grad_output: Array, x: Array, spec: ConvSpec) -> None:
     specs.check_array("grad_output", grad_output, "(batch, out_channels, out_height, out_width)")
     expected = spec.output_shape(len(x))
     if grad_output.shape != expected or grad_output.dtype != x.dtype:
