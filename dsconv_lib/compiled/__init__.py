@@ -16,4 +16,7 @@ from dsconv_lib.compiled.depthwise import (  # noqa: E402
     weight_gradient,
 )
 
+from dsconv_lib.compiled.network import fuse  # noqa: E402
+from dsconv_lib.compiled.separable import separable  # noqa: E402
+
 __all__ = ["depthwise", "depthwise_backward", "input_gradient", "nested", "weight_gradient"]

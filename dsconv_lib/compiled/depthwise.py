@@ -28,9 +28,9 @@ def nested(x: Array, weight: Array, **window: Unpack[Window]) -> Array:
     (1, 3, 8, 8)
     """
     spec = specs.of_depthwise(x, weight, **window)
-    pixels, kernel = _pixels(x, spec), _kernel(weight)
+    pixels, kernel = pixels_of(x, spec), kernel_of(weight)
     y = np.empty((len(x), *spec.out_size, spec.out_channels), x.dtype)
-    forward.nested_loops(pixels, kernel, y, _corner(spec), spec.stride, spec.dilation)
+    forward.nested_loops(pixels, kernel, y, corner_of(spec), spec.stride, spec.dilation)
     return y.transpose(0, 3, 1, 2)
 
 
@@ -53,9 +53,9 @@ def depthwise(x: Array, weight: Array, **window: Unpack[Window]) -> Array:
     """
     spec = specs.of_depthwise(x, weight, **window)
     least = BYTES // x.itemsize
-    pixels, kernel = _widen(_pixels(x, spec), least), _widen(_kernel(weight), least)
+    pixels, kernel = widen(pixels_of(x, spec), least), widen(kernel_of(weight), least)
     y = np.empty((len(x), *spec.out_size, kernel.shape[-1]), x.dtype)
-    _convolve(pixels, kernel, y, _corner(spec), spec)
+    _convolve(pixels, kernel, y, corner_of(spec), spec)
     return y[..., : spec.out_channels].transpose(0, 3, 1, 2)
 
 
@@ -86,8 +86,8 @@ def input_gradient(
     spec = specs.of_depthwise(x, weight, **window)
     check_grad(grad_output, x, spec)
     least = BYTES // x.itemsize
-    grad = _widen(_spread(_channels_last(grad_output), spec.stride), least)
-    turned = _widen(np.ascontiguousarray(_kernel(weight)[::-1, ::-1]), least)
+    grad = widen(_spread(channels_last(grad_output), spec.stride), least)
+    turned = widen(np.ascontiguousarray(kernel_of(weight)[::-1, ::-1]), least)
     grad_x = np.empty((len(x), *spec.in_size, turned.shape[-1]), x.dtype)
     spans = zip(spec.kernel_span, spec.pads, strict=True)
     corner = tuple(span - 1 - before for span, (before, _) in spans)
@@ -112,11 +112,11 @@ def weight_gradient(
     check_grad(grad_output, x, spec)
     lanes = BYTES // x.itemsize
     whole = -(-spec.out_channels // lanes) * lanes
-    pixels = _widen(_pixels(x, spec), whole)
-    grad = _widen(_channels_last(grad_output), whole)
+    pixels = widen(pixels_of(x, spec), whole)
+    grad = widen(channels_last(grad_output), whole)
     sums = np.zeros((len(x), *spec.kernel_size, whole), x.dtype)
     add = weight_gradient_loops(spec.kernel_size, spec.stride[1], spec.dilation[1])
-    add(pixels, grad, sums, _corner(spec), spec.stride, spec.dilation)
+    add(pixels, grad, sums, corner_of(spec), spec.stride, spec.dilation)
     return sums.sum(axis=0)[..., : spec.out_channels].transpose(2, 0, 1).reshape(weight.shape)
 
 
@@ -134,22 +134,22 @@ def _convolve(
     loops(pixels, kernel, None, rows, 0, len(rows), y.shape[1], corner, stride, spec.dilation)
 
 
-def _channels_last(x: Array) -> Array:
+def channels_last(x: Array) -> Array:
     """Return (B, H, W, M) in that order in memory: no copy where it is so already."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
 
-def _pixels(x: Array, spec: ConvSpec) -> Array:
+def pixels_of(x: Array, spec: ConvSpec) -> Array:
     """Return x channels-last, each channel as often as it has filters."""
-    return _channels_last(np.repeat(x, multiplier, axis=1) if (multiplier := spec.out_channels // x.shape[1]) > 1 else x)
+    return channels_last(np.repeat(x, multiplier, axis=1) if (multiplier := spec.out_channels // x.shape[1]) > 1 else x)
 
 
-def _kernel(weight: Array) -> Array:
+def kernel_of(weight: Array) -> Array:
     """Return (K_h, K_w, N) of (N, 1, K_h, K_w)."""
     return np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0))
 
 
-def _widen(x: Array, channels: int) -> Array:
+def widen(x: Array, channels: int) -> Array:
     """Return x with channels of zeros behind its last, if it has fewer than these."""
     missing = channels - x.shape[-1]
     return x if missing <= 0 else np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
@@ -165,6 +165,6 @@ def _spread(grad: Array, stride: tuple[int, ...]) -> Array:
     return spread
 
 
-def _corner(spec: ConvSpec) -> tuple[int, ...]:
+def corner_of(spec: ConvSpec) -> tuple[int, ...]:
     """Return how far above and left of the image the first tap of the first output lies."""
     return tuple(before for before, _ in spec.pads)

@@ -32,11 +32,18 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, ir.VectorType(number, BYTES * 8 // kind.dtype.bitwidth))
 
 
-def _at(context: Any, builder: Any, kind: Any, array: Any, start: Any, lanes: Any) -> Any:
+def lanes_at(context: Any, builder: Any, kind: Any, array: Any, start: Any, lanes: Any) -> Any:
     """Point to the lanes that begin at an element of a contiguous array, counted from its first."""
     data = cgutils.create_struct_proxy(kind)(context, builder, array).data
     place = builder.gep(data, [start])
     return builder.bitcast(place, context.get_value_type(lanes).as_pointer())
+
+
+def vector_function(builder: Any, vector: Any, bits: int) -> Any:
+    """Return LLVM's multiply and add of vectors of numbers of so many bits."""
+    kind = ir.FunctionType(vector, [vector] * 3)
+    name = f"llvm.fmuladd.v{vector.count}f{bits}"
+    return cgutils.get_or_insert_function(builder.module, kind, name)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -45,7 +52,7 @@ def load(_: Any, array: Any, start: Any) -> Any:
     lanes = Lanes(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = _at(context, builder, signature.args[0], *arguments, lanes)
+        place = lanes_at(context, builder, signature.args[0], *arguments, lanes)
         return builder.load(place, align=array.dtype.bitwidth // 8)
 
     return lanes(array, types.intp), generate
@@ -56,7 +63,7 @@ def store(_: Any, array: Any, start: Any, value: Any) -> Any:
     """Write lanes to a contiguous array, from element `start` on."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = _at(context, builder, signature.args[0], *arguments[:2], value)
+        place = lanes_at(context, builder, signature.args[0], *arguments[:2], value)
         builder.store(arguments[2], place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -80,9 +87,7 @@ def multiply_add(_: Any, a: Any, b: Any, total: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vector = context.get_value_type(total)
-        name = f"llvm.fmuladd.v{vector.count}f{total.dtype.bitwidth}"
-        function = ir.FunctionType(vector, [vector] * 3)
-        return builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)
+        return builder.call(vector_function(builder, vector, total.dtype.bitwidth), arguments)
 
     return total(a, b, total), generate
 

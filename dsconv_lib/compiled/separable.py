@@ -1,0 +1,146 @@
+"""A depthwise-separable convolution in one go: some rows are filtered into a buffer, and mixed while it is in the cache.
+
+One after the other, the two halves write the map between them to memory and read it back. Here a block of its rows is
+filtered, given bias and ReLU, multiplied with the pointwise matrix, and forgotten. What is left to move is the input,
+the output and the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Unpack
+
+import numpy as np
+from numba import njit
+
+from dsconv_lib import spec as specs
+from dsconv_lib.compiled.depthwise import corner_of, kernel_of, pixels_of, widen
+from dsconv_lib.compiled.forward import blocked_loops
+from dsconv_lib.compiled.plan import rows_at_a_time
+from dsconv_lib.compiled.product import pack, panel_width, product_loops
+from dsconv_lib.spec import Array, ConvSpec, SpecError, Window
+
+
+class Block:
+    """A depthwise and a pointwise convolution, each followed by its bias and, if wanted, ReLU, made ready to run.
+
+    Both of its maps have `least` channels or more, zeros behind those that the convolutions have.
+
+    Args:
+        depthwise_weight: shape (M, 1, K_h, K_w), float32 or float64.
+        pointwise_weight: shape (N, M, 1, 1), same dtype.
+        depthwise_bias, pointwise_bias: shapes (M,) and (N,), same dtype.
+        relu: whether ReLU follows both.
+    """
+
+    def __init__(
+        self,
+        depthwise_weight: Array,
+        pointwise_weight: Array,
+        depthwise_bias: Array,
+        pointwise_bias: Array,
+        *,
+        relu: bool,
+    ) -> None:
+        least = panel_width(depthwise_weight.dtype)
+        self.kernel = widen(kernel_of(depthwise_weight), least)
+        matrix = widen(pointwise_weight[:, :, 0, 0].T, least)
+        unseen = self.kernel.shape[-1] - len(matrix)
+        self.panels = pack(np.pad(matrix, ((0, unseen), (0, 0))))
+        self.biases = widen(depthwise_bias, least), widen(pointwise_bias, least)
+        self.relu = relu
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of the map that comes in, and of the one that goes out."""
+        return self.kernel.shape[-1], len(self.biases[1])
+
+    def rows_at_a_time(self, spec: ConvSpec, rows: int, threads: int = 1) -> int:
+        """Choose the rows that are filtered before they are mixed, as `plan.rows_at_a_time` does."""
+        size, width = self.kernel.itemsize, spec.out_size[1]
+        return rows_at_a_time(rows, width, sum(self.channels), itemsize=size, threads=threads)
+
+    def fill(self, x: Array, y: Array, rows: tuple[int, int], spec: ConvSpec) -> None:
+        """Fill some rows of y (rows of all images, W_out, N) from x (B, H, W, M): from the first to the last, not included."""
+        loops = block_loops(spec.kernel_size, spec.stride[1], spec.dilation[1], self.relu)
+        window = spec.out_size[0], corner_of(spec), spec.stride, spec.dilation
+        loops(x, self.kernel, self.panels, self.biases, y[slice(*rows)], *rows, window)
+
+
+@lru_cache(maxsize=None)
+def block_loops(kernel: tuple[int, int], step: int, apart: int, relu: bool) -> Any:
+    """Compile a block for one shape of kernel; arguments as in `forward.blocked_loops`."""
+    convolve, multiply = blocked_loops(kernel, step, apart, relu), product_loops(relu)
+
+    @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+    def fill(x, kernel, panels, biases, y, first, last, window):  # type: ignore[no-untyped-def]
+        between = np.empty((y.shape[0], y.shape[1], x.shape[3]), x.dtype)
+        convolve(x, kernel, biases[0], between, first, last, *window)
+        pixels = y.shape[0] * y.shape[1]
+        mixed = y.reshape(pixels, y.shape[2])
+        multiply(between.reshape(pixels, x.shape[3]), panels, biases[1], mixed)
+
+    return fill
+
+
+def separable(
+    x: Array,
+    depthwise_weight: Array,
+    pointwise_weight: Array,
+    *,
+    depthwise_bias: Array | None = None,
+    pointwise_bias: Array | None = None,
+    relu: bool = False,
+    **window: Unpack[Window],
+) -> Array:
+    """Filter each channel and mix the channels, some rows at a time.
+
+    Args:
+        x: input, shape (B, M, H, W), float32 or float64; fastest where its memory is channels-last.
+        depthwise_weight: shape (M * multiplier, 1, K_h, K_w), same dtype.
+        pointwise_weight: shape (N, M * multiplier, 1, 1), same dtype.
+        depthwise_bias, pointwise_bias: one number for each output channel of a half; zeros if left out.
+        relu: whether each half ends in ReLU, after its bias.
+        **window: stride, padding and dilation of the depthwise half, as in `spec.standard`.
+
+    Returns:
+        The output, shape (B, N, H_out, W_out), same dtype, channels-last in memory.
+
+    Raises:
+        SpecError: as `ops.separable`, and on a bias of another shape or dtype.
+
+    >>> x, filters, matrix = np.ones((1, 3, 8, 8)), np.ones((3, 1, 5, 5)), np.ones((256, 3, 1, 1))
+    >>> separable(x, filters, matrix, padding="same").shape
+    (1, 256, 8, 8)
+    """
+    spec, mixing = specs.of_separable(x, depthwise_weight, pointwise_weight, **window)
+    biases = (
+        _bias("depthwise_bias", depthwise_bias, spec, x.dtype),
+        _bias("pointwise_bias", pointwise_bias, mixing, x.dtype),
+    )
+    block = Block(depthwise_weight, pointwise_weight, *biases, relu=relu)
+    pixels = widen(pixels_of(x, spec), block.channels[0])
+    y = np.empty((len(x) * spec.out_size[0], spec.out_size[1], block.channels[1]), x.dtype)
+    for rows in chunks(len(y), block.rows_at_a_time(spec, len(y))):
+        block.fill(pixels, y, rows, spec)
+    images = y.reshape(len(x), *spec.out_size, -1)[..., : mixing.out_channels]
+    return images.transpose(0, 3, 1, 2)
+
+
+def chunks(rows: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut rows into parts of `size`, the last one shorter: each as (first, last), the last not included.
+
+    >>> list(chunks(7, 3))
+    [(0, 3), (3, 6), (6, 7)]
+    """
+    return ((first, min(first + size, rows)) for first in range(0, rows, size))
+
+
+def _bias(name: str, bias: Array | None, spec: ConvSpec, dtype: Any) -> Array:
+    if bias is None:
+        return np.zeros(spec.out_channels, dtype)
+    if bias.shape != (spec.out_channels,) or bias.dtype != dtype:
+        given = f"{name} is {bias.dtype} of shape {bias.shape}"
+        raise SpecError(f"{given}: expected {dtype} of shape ({spec.out_channels},)")
+    return np.ascontiguousarray(bias)
