@@ -2,75 +2,80 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 from numba import njit
 
-from dsconv_lib.compiled.forward import COLUMNS, anywhere, inside
+from dsconv_lib.compiled.forward import COLUMNS, read
 from dsconv_lib.compiled.lanes import BYTES, load, multiply_add, store
 
 
-@lru_cache(maxsize=None)
-def weight_gradient_loops(kernel: tuple[int, int], step: int, apart: int) -> Any:
-    """Compile the loops for one shape of kernel; arguments as in `forward.blocked_loops`.
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def weight_gradient_loops(x, grad, sums, corner, window):  # type: ignore[no-untyped-def]
+    """Add to sums, for each image, the products of pixels and gradients that meet at each tap.
 
-    Returns:
-        A function (x, grad, sums, corner, stride, dilation). It adds to sums (B, K_h, K_w, C), for each image, the
-        products of x (B, H, W, C) and grad (B, H_out, W_out, C) that meet at each tap. C is a multiple of a register.
+    Args:
+        x: (B, H, W, C); C fills whole registers.
+        grad: (B, H_out, W_out, C).
+        sums: (B, K_h, K_w, C).
+        corner, window: as in `forward.blocked_loops`.
     """
-    rows, columns = kernel
+    _, height, width, channels = x.shape
+    images, height_out, width_out, _ = grad.shape
+    rows = sums.shape[1]
+    kernel, step, apart, step_down, apart_down = window
+    reach = (COLUMNS - 1) * len(step) + (len(kernel) - 1) * len(apart)
+    down = apart_down * width * channels
+    for row in range(images * height_out):
+        image, i = divmod(row, height_out)
+        h = i * step_down - corner[0]
+        top = max(0, -(h // apart_down))
+        bottom = max(top, min(rows, -((h - height) // apart_down)))
+        to, j = image * rows * len(kernel) * channels, 0
+        while j < width_out:
+            w = j * len(step) - corner[1]
+            pixel = ((image * height + h) * width + w) * channels
+            at = pixel, (row * width_out + j) * channels, to, w, top, bottom, down
+            if j + COLUMNS > width_out:
+                _one(x, grad, sums, at, kernel, apart)
+                j += 1
+                continue
+            if w < 0 or w + reach >= width:
+                _four(x, grad, sums, at, kernel, step, apart, True)
+            else:
+                _four(x, grad, sums, at, kernel, step, apart, None)
+            j += COLUMNS
 
-    def block(read, outputs):  # type: ignore[no-untyped-def]
-        """Compile the loops for neighbouring outputs, all columns of which are inside, or some outside."""
 
-        @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-        def add(x, grad, sums, pixel, out, to, w, top, bottom, down):  # type: ignore[no-untyped-def]
-            width, channels = x.shape[2:]
-            for c in range(0, channels, BYTES // x.itemsize):
-                g0 = g1 = g2 = g3 = load(grad, out + c)
-                if outputs == 4:
-                    g1 = load(grad, out + channels + c)
-                    g2 = load(grad, out + 2 * channels + c)
-                    g3 = load(grad, out + 3 * channels + c)
-                for u in range(top, bottom):
-                    for v in range(columns):
-                        place = to + (u * columns + v) * channels + c
-                        here, at = w + v * apart, pixel + u * down + v * apart * channels + c
-                        total = multiply_add(g0, read(x, at, here, width), load(sums, place))
-                        if outputs == 4:
-                            for g, n in ((g1, 1), (g2, 2), (g3, 3)):
-                                value = read(x, at + n * step * channels, here + n * step, width)
-                                total = multiply_add(g, value, total)
-                        store(sums, place, total)
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _four(x, grad, sums, at, kernel, step, apart, edge):  # type: ignore[no-untyped-def]
+    """Add the products of four neighbouring outputs: a sum is read and written once for all four."""
+    pixel, out, to, w, top, bottom, down = at
+    width, channels = x.shape[2:]
+    columns, next_, next_x = len(kernel), len(step), len(step) * channels
+    for c in range(0, channels, BYTES // x.itemsize):
+        g0, g1 = load(grad, out + c), load(grad, out + channels + c)
+        g2, g3 = load(grad, out + 2 * channels + c), load(grad, out + 3 * channels + c)
+        for u in range(top, bottom):
+            for v in range(columns):
+                tap = to + (u * columns + v) * channels + c
+                column, place = w + v * len(apart), pixel + u * down + v * len(apart) * channels + c
+                total = multiply_add(g0, read(x, place, column, width, edge), load(sums, tap))
+                total = multiply_add(g1, read(x, place + next_x, column + next_, width, edge), total)
+                total = multiply_add(g2, read(x, place + 2 * next_x, column + 2 * next_, width, edge), total)
+                total = multiply_add(g3, read(x, place + 3 * next_x, column + 3 * next_, width, edge), total)
+                store(sums, tap, total)
 
-        return add
 
-    middle, edge, one = block(anywhere, 4), block(inside, 4), block(inside, 1)
-
-    @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-    def add(x, grad, sums, corner, stride, dilation):  # type: ignore[no-untyped-def]
-        _, height, width, channels = x.shape
-        images, height_out, width_out, _ = grad.shape
-        down = dilation[0] * width * channels
-        for row in range(images * height_out):
-            image, i = divmod(row, height_out)
-            h = i * stride[0] - corner[0]
-            top = max(0, -(h // dilation[0]))
-            bottom = max(top, min(rows, -((h - height) // dilation[0])))
-            to = image * rows * columns * channels
-            for j in range(0, width_out - COLUMNS + 1, COLUMNS):
-                w = j * step - corner[1]
-                pixel = ((image * height + h) * width + w) * channels
-                out = (row * width_out + j) * channels
-                if w < 0 or w + (COLUMNS - 1) * step + (columns - 1) * apart >= width:
-                    edge(x, grad, sums, pixel, out, to, w, top, bottom, down)
-                else:
-                    middle(x, grad, sums, pixel, out, to, w, top, bottom, down)
-            for j in range(width_out - width_out % COLUMNS, width_out):
-                w = j * step - corner[1]
-                pixel = ((image * height + h) * width + w) * channels
-                out = (row * width_out + j) * channels
-                one(x, grad, sums, pixel, out, to, w, top, bottom, down)
-
-    return add
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _one(x, grad, sums, at, kernel, apart):  # type: ignore[no-untyped-def]
+    """Add the products of one output, at the end of a row."""
+    pixel, out, to, w, top, bottom, down = at
+    width, channels = x.shape[2:]
+    columns = len(kernel)
+    for c in range(0, channels, BYTES // x.itemsize):
+        g = load(grad, out + c)
+        for u in range(top, bottom):
+            for v in range(columns):
+                tap = to + (u * columns + v) * channels + c
+                place = pixel + u * down + v * len(apart) * channels + c
+                value = read(x, place, w + v * len(apart), width, True)
+                store(sums, tap, multiply_add(g, value, load(sums, tap)))

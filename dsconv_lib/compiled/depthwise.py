@@ -7,13 +7,13 @@ compiles its loops, some seconds; they are kept on disk for the next process.
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from dsconv_lib import spec as specs
-from dsconv_lib.compiled import forward
 from dsconv_lib.compiled.backward import weight_gradient_loops
+from dsconv_lib.compiled.forward import blocked_loops, known, nested_loops
 from dsconv_lib.compiled.lanes import BYTES
 from dsconv_lib.ops import check_grad
 from dsconv_lib.spec import Array, ConvSpec, Window
@@ -30,7 +30,7 @@ def nested(x: Array, weight: Array, **window: Unpack[Window]) -> Array:
     spec = specs.of_depthwise(x, weight, **window)
     pixels, kernel = pixels_of(x, spec), kernel_of(weight)
     y = np.empty((len(x), *spec.out_size, spec.out_channels), x.dtype)
-    forward.nested_loops(pixels, kernel, y, corner_of(spec), spec.stride, spec.dilation)
+    nested_loops(pixels, kernel, y, corner_of(spec), spec.stride, spec.dilation)
     return y.transpose(0, 3, 1, 2)
 
 
@@ -55,7 +55,7 @@ def depthwise(x: Array, weight: Array, **window: Unpack[Window]) -> Array:
     least = BYTES // x.itemsize
     pixels, kernel = widen(pixels_of(x, spec), least), widen(kernel_of(weight), least)
     y = np.empty((len(x), *spec.out_size, kernel.shape[-1]), x.dtype)
-    _convolve(pixels, kernel, y, corner_of(spec), spec)
+    _convolve(pixels, kernel, y, corner_of(spec), spec, spec.stride)
     return y[..., : spec.out_channels].transpose(0, 3, 1, 2)
 
 
@@ -91,7 +91,7 @@ def input_gradient(
     grad_x = np.empty((len(x), *spec.in_size, turned.shape[-1]), x.dtype)
     spans = zip(spec.kernel_span, spec.pads, strict=True)
     corner = tuple(span - 1 - before for span, (before, _) in spans)
-    _convolve(grad, turned, grad_x, corner, spec, stride=(1, 1))
+    _convolve(grad, turned, grad_x, corner, spec, (1, 1))
     each = grad_x[..., : spec.out_channels].reshape(*grad_x.shape[:3], x.shape[1], -1)
     summed = each[..., 0] if each.shape[-1] == 1 else each.sum(axis=-1)
     return summed.transpose(0, 3, 1, 2)
@@ -115,23 +115,23 @@ def weight_gradient(
     pixels = widen(pixels_of(x, spec), whole)
     grad = widen(channels_last(grad_output), whole)
     sums = np.zeros((len(x), *spec.kernel_size, whole), x.dtype)
-    add = weight_gradient_loops(spec.kernel_size, spec.stride[1], spec.dilation[1])
-    add(pixels, grad, sums, corner_of(spec), spec.stride, spec.dilation)
+    weight_gradient_loops(pixels, grad, sums, corner_of(spec), window_of(spec, spec.stride))
     return sums.sum(axis=0)[..., : spec.out_channels].transpose(2, 0, 1).reshape(weight.shape)
 
 
 def _convolve(
-    pixels: Array,
-    kernel: Array,
-    y: Array,
-    corner: tuple[int, ...],
-    spec: ConvSpec,
-    stride: tuple[int, ...] | None = None,
+    pixels: Array, kernel: Array, y: Array, corner: tuple[int, ...], spec: ConvSpec, stride: tuple[int, ...]
 ) -> None:
-    stride = stride or spec.stride
-    loops = forward.blocked_loops(spec.kernel_size, stride[1], spec.dilation[1], relu=False)
     rows = y.reshape(-1, *y.shape[2:])
-    loops(pixels, kernel, None, rows, 0, len(rows), y.shape[1], corner, stride, spec.dilation)
+    sides = kernel.shape[0], y.shape[1]
+    window = window_of(spec, stride)
+    blocked_loops(pixels, kernel, None, rows, (0, len(rows)), sides, corner, window, None)
+
+
+def window_of(spec: ConvSpec, stride: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return K_w, stride and dilation as `forward.blocked_loops` takes them."""
+    along = known(spec.kernel_size[1]), known(stride[1]), known(spec.dilation[1])
+    return *along, stride[0], spec.dilation[0]
 
 
 def channels_last(x: Array) -> Array:
@@ -141,7 +141,8 @@ def channels_last(x: Array) -> Array:
 
 def pixels_of(x: Array, spec: ConvSpec) -> Array:
     """Return x channels-last, each channel as often as it has filters."""
-    return channels_last(np.repeat(x, multiplier, axis=1) if (multiplier := spec.out_channels // x.shape[1]) > 1 else x)
+    multiplier = spec.out_channels // x.shape[1]
+    return channels_last(x if multiplier == 1 else np.repeat(x, multiplier, axis=1))
 
 
 def kernel_of(weight: Array) -> Array:

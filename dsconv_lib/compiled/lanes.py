@@ -12,6 +12,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, register_model
 
 BYTES = 64
@@ -39,6 +40,12 @@ def lanes_at(context: Any, builder: Any, kind: Any, array: Any, start: Any, lane
     return builder.bitcast(place, context.get_value_type(lanes).as_pointer())
 
 
+def require_contiguous(array: Any) -> None:
+    """Refuse, while a loop is compiled, an array whose elements do not follow each other in memory."""
+    if array.layout != "C":
+        raise TypingError(f"{array}: expected a contiguous array, as elements are counted through")
+
+
 def vector_function(builder: Any, vector: Any, bits: int) -> Any:
     """Return LLVM's multiply and add of vectors of numbers of so many bits."""
     kind = ir.FunctionType(vector, [vector] * 3)
@@ -49,6 +56,7 @@ def vector_function(builder: Any, vector: Any, bits: int) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]
 def load(_: Any, array: Any, start: Any) -> Any:
     """Read the lanes of a contiguous array that begin at element `start`, counted through all dimensions."""
+    require_contiguous(array)
     lanes = Lanes(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -61,6 +69,7 @@ def load(_: Any, array: Any, start: Any) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]
 def store(_: Any, array: Any, start: Any, value: Any) -> Any:
     """Write lanes to a contiguous array, from element `start` on."""
+    require_contiguous(array)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = lanes_at(context, builder, signature.args[0], *arguments[:2], value)

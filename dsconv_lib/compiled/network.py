@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dsconv_lib import spec as specs
-from dsconv_lib.compiled.separable import Block, chunks
+from dsconv_lib.compiled.separable import Block
 from dsconv_lib.compiled.stem import Stem
 from dsconv_lib.errors import UserError
 from dsconv_lib.models import MobileNetV1
@@ -74,13 +74,15 @@ class FusedNetwork:
         return scores
 
     def _run(self, step: _Step, x: Array) -> None:
-        parts = list(chunks(len(step.map), step.rows))
-        if self._threads == 1:
-            for rows in parts:
-                step.part.fill(x, step.map, rows, step.spec)
-            return
-        waiting = [self._pool.submit(step.part.fill, x, step.map, rows, step.spec) for rows in parts]
-        for done in waiting:
+        """Fill the step's map: each thread a share of its rows."""
+        rows, threads = len(step.map), self._threads
+        shares = [(rows * n // threads, rows * (n + 1) // threads) for n in range(threads)]
+        others = [
+            self._pool.submit(step.part.fill, x, step.map, share, step.rows, step.spec)
+            for share in shares[1:]
+        ]
+        step.part.fill(x, step.map, shares[0], step.rows, step.spec)
+        for done in others:
             done.result()
 
     def _planned(self, shape: tuple[int, ...]) -> Iterator[_Step]:

@@ -7,18 +7,16 @@ the output and the weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Unpack
 
 import numpy as np
 from numba import njit
 
 from dsconv_lib import spec as specs
-from dsconv_lib.compiled.depthwise import corner_of, kernel_of, pixels_of, widen
+from dsconv_lib.compiled.depthwise import corner_of, kernel_of, pixels_of, widen, window_of
 from dsconv_lib.compiled.forward import blocked_loops
 from dsconv_lib.compiled.plan import rows_at_a_time
-from dsconv_lib.compiled.product import pack, panel_width, product_loops
+from dsconv_lib.compiled.product import multiply, pack, panel_width
 from dsconv_lib.spec import Array, ConvSpec, SpecError, Window
 
 
@@ -49,7 +47,7 @@ class Block:
         unseen = self.kernel.shape[-1] - len(matrix)
         self.panels = pack(np.pad(matrix, ((0, unseen), (0, 0))))
         self.biases = widen(depthwise_bias, least), widen(pointwise_bias, least)
-        self.relu = relu
+        self.relu = relu or None
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -61,27 +59,24 @@ class Block:
         size, width = self.kernel.itemsize, spec.out_size[1]
         return rows_at_a_time(rows, width, sum(self.channels), itemsize=size, threads=threads)
 
-    def fill(self, x: Array, y: Array, rows: tuple[int, int], spec: ConvSpec) -> None:
-        """Fill some rows of y (rows of all images, W_out, N) from x (B, H, W, M): from the first to the last, not included."""
-        loops = block_loops(spec.kernel_size, spec.stride[1], spec.dilation[1], self.relu)
-        window = spec.out_size[0], corner_of(spec), spec.stride, spec.dilation
-        loops(x, self.kernel, self.panels, self.biases, y[slice(*rows)], *rows, window)
+    def fill(self, x: Array, y: Array, rows: tuple[int, int], size: int, spec: ConvSpec) -> None:
+        """Fill rows of y (rows of all images, W_out, N) from x (B, H, W, M): first to last, not included, `size` at a time."""
+        sides = spec.kernel_size[0], spec.out_size[0]
+        window = sides, corner_of(spec), window_of(spec, spec.stride), self.relu
+        _fill(x, self.kernel, self.panels, self.biases, y, rows, size, window)
 
 
-@lru_cache(maxsize=None)
-def block_loops(kernel: tuple[int, int], step: int, apart: int, relu: bool) -> Any:
-    """Compile a block for one shape of kernel; arguments as in `forward.blocked_loops`."""
-    convolve, multiply = blocked_loops(kernel, step, apart, relu), product_loops(relu)
-
-    @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-    def fill(x, kernel, panels, biases, y, first, last, window):  # type: ignore[no-untyped-def]
-        between = np.empty((y.shape[0], y.shape[1], x.shape[3]), x.dtype)
-        convolve(x, kernel, biases[0], between, first, last, *window)
-        pixels = y.shape[0] * y.shape[1]
-        mixed = y.reshape(pixels, y.shape[2])
-        multiply(between.reshape(pixels, x.shape[3]), panels, biases[1], mixed)
-
-    return fill
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _fill(x, kernel, panels, biases, y, rows, size, window):  # type: ignore[no-untyped-def]
+    sides, corner, along, relu = window
+    width, channels = y.shape[1], x.shape[3]
+    between = np.empty((size, width, channels), x.dtype)
+    for start in range(rows[0], rows[1], size):
+        end = min(start + size, rows[1])
+        blocked_loops(x, kernel, biases[0], between, (start, end), sides, corner, along, relu)
+        pixels = (end - start) * width
+        filtered = between.reshape(size * width, channels)[:pixels]
+        multiply(filtered, panels, biases[1], y[start:end].reshape(pixels, y.shape[2]), relu)
 
 
 def separable(
@@ -122,19 +117,9 @@ def separable(
     block = Block(depthwise_weight, pointwise_weight, *biases, relu=relu)
     pixels = widen(pixels_of(x, spec), block.channels[0])
     y = np.empty((len(x) * spec.out_size[0], spec.out_size[1], block.channels[1]), x.dtype)
-    for rows in chunks(len(y), block.rows_at_a_time(spec, len(y))):
-        block.fill(pixels, y, rows, spec)
+    block.fill(pixels, y, (0, len(y)), block.rows_at_a_time(spec, len(y)), spec)
     images = y.reshape(len(x), *spec.out_size, -1)[..., : mixing.out_channels]
     return images.transpose(0, 3, 1, 2)
-
-
-def chunks(rows: int, size: int) -> Iterator[tuple[int, int]]:
-    """Cut rows into parts of `size`, the last one shorter: each as (first, last), the last not included.
-
-    >>> list(chunks(7, 3))
-    [(0, 3), (3, 6), (6, 7)]
-    """
-    return ((first, min(first + size, rows)) for first in range(0, rows, size))
 
 
 def _bias(name: str, bias: Array | None, spec: ConvSpec, dtype: Any) -> Array:

@@ -6,7 +6,6 @@ only some rows of windows are written at a time.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numba import njit
 
 from dsconv_lib.compiled.depthwise import corner_of, widen
 from dsconv_lib.compiled.plan import rows_at_a_time
-from dsconv_lib.compiled.product import pack, panel_width, product_loops
+from dsconv_lib.compiled.product import multiply, pack, panel_width
 from dsconv_lib.spec import Array, ConvSpec
 
 
@@ -41,40 +40,43 @@ class Stem:
         width, size = spec.out_size[1], self.bias.itemsize
         return rows_at_a_time(rows, width, sum(self.channels), itemsize=size, threads=threads)
 
-    def fill(self, x: Array, y: Array, rows: tuple[int, int], spec: ConvSpec) -> None:
-        """Fill some rows of y (rows of all images, W_out, N) from x (B, M, H, W): from the first to the last, not included."""
-        window = corner_of(spec), spec.kernel_size, spec.stride, spec.dilation
-        stem_loops()(x, self.panels, self.bias, y[slice(*rows)], rows[0], spec.out_size[0], window)
-
-
-@lru_cache(maxsize=1)
-def stem_loops() -> Any:
-    """Compile the loops of a stem."""
-    multiply = product_loops(True)
-
-    @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-    def fill(x, panels, bias, y, first, height_out, window):  # type: ignore[no-untyped-def]
-        rows, columns = y.shape[:2]
-        windows = np.empty((rows * columns, panels.shape[1]), x.dtype)
-        write_windows(x, windows.reshape(rows, columns, panels.shape[1]), first, height_out, window)
-        multiply(windows, panels, bias, y.reshape(rows * columns, y.shape[2]))
-
-    return fill
+    def fill(self, x: Array, y: Array, rows: tuple[int, int], size: int, spec: ConvSpec) -> None:
+        """Fill rows of y (rows of all images, W_out, N) from x (B, M, H, W): first to last, not included, `size` at a time."""
+        window = spec.out_size[0], corner_of(spec), spec.kernel_size, spec.stride, spec.dilation
+        _fill(x, self.panels, self.bias, y, rows, size, window)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def write_windows(x: Any, windows: Any, first: int, height_out: int, window: Any) -> None:
-    """Write the windows of some rows of output, channel by channel, zeros where a window leaves the image."""
-    corner, kernel, stride, dilation = window
-    for row in range(windows.shape[0]):
-        image, i = divmod(first + row, height_out)
-        for j in range(windows.shape[1]):
-            n = 0
-            for m in range(x.shape[1]):
-                for u in range(kernel[0]):
-                    h = i * stride[0] + u * dilation[0] - corner[0]
-                    for v in range(kernel[1]):
-                        w = j * stride[1] + v * dilation[1] - corner[1]
-                        inside = 0 <= h < x.shape[2] and 0 <= w < x.shape[3]
-                        windows[row, j, n] = x[image, m, h, w] if inside else 0
-                        n += 1
+def _fill(x, panels, bias, y, rows, size, window):  # type: ignore[no-untyped-def]
+    width, numbers = y.shape[1], panels.shape[1]
+    windows = np.empty((size, width, numbers), x.dtype)
+    for start in range(rows[0], rows[1], size):
+        end = min(start + size, rows[1])
+        for row in range(start, end):
+            _write_windows(x, windows[row - start], row, window)
+        pixels = (end - start) * width
+        written = windows.reshape(size * width, numbers)[:pixels]
+        multiply(written, panels, bias, y[start:end].reshape(pixels, y.shape[2]), True)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _write_windows(x: Any, windows: Any, row: int, window: Any) -> None:
+    """Write the windows (W_out, M * K_h * K_w) of one row of output, zeros where they leave the image."""
+    height_out, corner, kernel, stride, dilation = window
+    image, i = divmod(row, height_out)
+    n = 0
+    for m in range(x.shape[1]):
+        for u in range(kernel[0]):
+            h = i * stride[0] + u * dilation[0] - corner[0]
+            for v in range(kernel[1]):
+                shift = v * dilation[1] - corner[1]
+                # outputs whose tap lies in the image
+                low = min(len(windows), max(0, -(shift // stride[1])))
+                high = max(low, min(len(windows), (x.shape[3] - 1 - shift) // stride[1] + 1))
+                if not 0 <= h < x.shape[2]:
+                    low = high = 0
+                windows[:low, n] = 0
+                for j in range(low, high):
+                    windows[j, n] = x[image, m, h, j * stride[1] + shift]
+                windows[high:, n] = 0
+                n += 1
