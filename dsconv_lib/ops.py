@@ -93,7 +93,7 @@ def standard_backward(
         The gradients, shaped like `x` and like `weight`.
     """
     spec = specs.of_arrays(x, weight, groups=groups, **window)
-    _check_grad(grad_output, x, spec)
+    check_grad(grad_output, x, spec)
     kernel = weight.reshape(groups, -1, *weight.shape[1:])
     grad = _grouped(grad_output, groups)
     padded = spec.pad(x)
@@ -195,7 +195,7 @@ def depthwise_backward(
     gradient is channels last. A weight that is not finite spoils that gradient in its whole channel: it meets zeros.
     """
     spec = specs.of_depthwise(x, weight, **window)
-    _check_grad(grad_output, x, spec)
+    check_grad(grad_output, x, spec)
     grad = np.ascontiguousarray(grad_output.transpose(0, 2, 3, 1))
     return _depthwise_to_input(grad, weight, spec), _depthwise_to_weight(grad, x, spec)
 
@@ -261,7 +261,7 @@ def pointwise_backward(
     gradient is channels last.
     """
     spec = specs.of_pointwise(x, weight, stride=stride)
-    _check_grad(grad_output, x, spec)
+    check_grad(grad_output, x, spec)
     s_h, s_w = spec.stride
     grad = _pixels(grad_output)
     grad_weight = grad.T @ _pixels(x[:, :, ::s_h, ::s_w])
@@ -352,7 +352,7 @@ def _unpad(padded: Array, spec: ConvSpec) -> Array:
     return padded[:, :, top : top + spec.in_size[0], left : left + spec.in_size[1]]
 
 
-def _check_grad(grad_output: Array, x: Array, spec: ConvSpec) -> None:
+def check_grad(grad_output: Array, x: Array, spec: ConvSpec) -> None:
     specs.check_array("grad_output", grad_output, "(batch, out_channels, out_height, out_width)")
     expected = spec.output_shape(len(x))
     if grad_output.shape != expected or grad_output.dtype != x.dtype:
