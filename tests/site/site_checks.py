@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import yaml
 from bs4 import BeautifulSoup
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build/html"
@@ -155,28 +157,38 @@ def malformed_links(file: Path) -> list[str]:
 
 # ---- In the browser ------------------------------------------------------------------------------
 
-# Runs in the page once it has loaded; gives back sentences about what is wrong.
-LOOK = """async () => {
+# Every jump of the layout that the reader did not cause, as the browser scores it.
+WATCH = """
+    window.shifts = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+    }).observe({ type: 'layout-shift', buffered: true });
+"""
+# Until the formulas are drawn, the figures alive, or three seconds gone, and the fonts there.
+SETTLE = """async () => {
+    await window.MathJax?.startup?.promise;
+    const figures = [...document.querySelectorAll('[role=group]')].filter(e => e.querySelector('script'));
+    for (let wait = 0; wait < 60 && !figures.every(e => e.shadowRoot); wait++)
+        await new Promise(resolve => setTimeout(resolve, 50));
+    await document.fonts.ready;
+    for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+    return figures.filter(e => !e.shadowRoot).map(e => 'figure is not alive: ' + e.ariaLabel);
+}"""
+# Gives back sentences about what is wrong in a page that has settled.
+LOOK = """async (theme) => {
     const found = [];
     if (document.querySelector('.math')) {
-        await window.MathJax?.startup?.promise;
         if (!document.querySelector('mjx-container')) found.push('formulas are not drawn');
         for (const e of document.querySelectorAll('mjx-merror'))
             found.push('formula with an error: ' + e.textContent);
         for (const e of document.querySelectorAll('.math'))
             if (!e.querySelector('mjx-container')) found.push('not drawn: ' + e.textContent);
     }
-    await document.fonts.ready;
     for (const image of document.images) {
         image.loading = 'eager';
         await image.decode().catch(() => {});
         if (!image.naturalWidth) found.push('image not loaded: ' + image.src.slice(0, 100));
     }
-    const figures = [...document.querySelectorAll('[role=group]')].filter(e => e.querySelector('script'));
-    for (let wait = 0; wait < 60 && !figures.every(e => e.shadowRoot); wait++)
-        await new Promise(resolve => setTimeout(resolve, 50));
-    for (const e of figures)
-        if (!e.shadowRoot) found.push('figure is not alive: ' + e.ariaLabel);
     const width = document.scrollingElement.scrollWidth;
     if (width > innerWidth) {
         const wide = [...document.querySelectorAll('article *')]
@@ -184,37 +196,48 @@ LOOK = """async () => {
             .map(e => e.tagName.toLowerCase() + (e.className ? '.' + e.className : ''));
         found.push(`${width} px wide in a window of ${innerWidth}: ${wide.slice(0, 5)}`);
     }
+    const shown = document.documentElement.dataset.theme ?? theme;
+    if (shown !== theme) found.push(`shows the theme ${shown} to a reader who prefers ${theme}`);
     return found;
 }"""
 
 
-def look_at(browser, address: str, *, width: int, theme: str) -> list[str]:
-    """Open the page as a reader would and return everything that is wrong with it.
+@contextmanager
+def visit(browser, address: str, width: int, theme: str = "light", **options) -> Iterator[Page]:
+    """The page as a reader opens it: what it asked for is in `requested`, its faults in `found`.
 
-    A request to anywhere but the page's own origin is stopped, and is a finding.
+    A request to anywhere but the page's own origin is stopped, and is a fault.
     """
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-    found: list[str] = []
     home = "file://" if address.startswith("file:") else address[: address.index("/", 8)] + "/"
+    viewport = {"width": width, "height": 900}
+    with browser.new_page(viewport=viewport, color_scheme=theme, **options) as page:
+        page.requested, page.found = [], []
 
-    def gate(route):
-        url = route.request.url
-        if url.startswith((home, "data:", "blob:")):
-            route.continue_()
-        else:
-            found.append(f"request to another host: {url}")
+        def stop(route):
+            page.found.append(f"request to another host: {route.request.url}")
             route.abort()
 
-    context.route("**/*", gate)
-    page = context.new_page()
-    page.on("console", lambda m: found.append(f"console: {m.text}") if m.type == "error" else None)
-    page.on("pageerror", lambda error: found.append(f"script error: {error}"))
-    try:
+        def heard(message):
+            if message.type == "error":
+                page.found.append(f"console: {message.text}")
+
+        page.route(re.compile(f"^(?!{re.escape(home)}|data:|blob:)"), stop)
+        page.on("requestfinished", lambda request: page.requested.append(request.url))
+        page.on("console", heard)
+        page.on("pageerror", lambda error: page.found.append(f"script error: {error}"))
+        page.add_init_script(WATCH)
         page.goto(address, wait_until="load")
-        found += page.evaluate(LOOK)
-        shown = page.evaluate("document.documentElement.dataset.theme")
-        if shown not in (None, theme):
-            found.append(f"shows the theme {shown} to a reader who prefers {theme}")
-    finally:
-        context.close()
-    return found
+        yield page
+
+
+def look(page: Page, theme: str) -> list[str]:
+    """Everything that is wrong with the visited page for a reader who prefers the theme."""
+    page.emulate_media(color_scheme=theme)
+    seen = page.evaluate(SETTLE) + page.evaluate(LOOK, theme)
+    return page.found + seen
+
+
+def look_at(browser, address: str, *, width: int, theme: str) -> list[str]:
+    """Open the page and return everything that is wrong with it."""
+    with visit(browser, address, width, theme) as page:
+        return look(page, theme)

@@ -5,7 +5,7 @@ import pytest
 from dsconv_lib.interactive.calculator import Calculator
 from dsconv_lib.interactive.levels import Levels
 from dsconv_lib.interactive.window import SlidingWindow
-from tests.site import site_checks
+from tests.site.site_checks import look, visit
 
 FIGURES = [Calculator(), Levels(), SlidingWindow(), SlidingWindow(operation="separable", step=40)]
 # The part of each that moves, and for how long.
@@ -17,10 +17,11 @@ MOVING = [
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=repr)
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
-def test_it_fits_and_loads_nothing(browser, file, width, theme):
-    assert site_checks.look_at(browser, file, width=width, theme=theme) == []
+def test_it_fits_and_loads_nothing(browser, file, width):
+    with visit(browser, file, width) as page:
+        assert look(page, "light") == []
+        assert look(page, "dark") == []
 
 
 @pytest.mark.parametrize(("figure", "part", "seconds"), MOVING)

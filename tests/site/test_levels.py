@@ -55,6 +55,12 @@ def network(alpha, resolution):
     return layers, [stem, *(twin for block in blocks for twin in (block, block)), classifier]
 
 
+@functools.cache
+def counts(alpha, resolution, measure):
+    layers, _ = network(alpha, resolution)
+    return [count(cost.of(layer), measure) for layer in layers]
+
+
 def test_the_module_counts_as_the_library_does(page):
     draw = random.Random(1)
     models = [(draw.randint(1, 200) / 100, draw.randint(1, 300)) for _ in range(300)]
@@ -168,9 +174,7 @@ def check_network(chosen, shown, layers, layer):
     assert shown["checked"] == [measure, layer.name]
     assert f"has {sum(one.trainable for one in layers):,} parameters" in shown["note"]
 
-    full, values = (
-        [count(cost.of(one), measure) for one in n] for n in (network(1.0, 224)[0], layers)
-    )
+    full, values = counts(1.0, 224, measure), counts(alpha, side, measure)
     bars = zip(shown["bars"], layers, full, values, strict=True)
     for (name, kind, ghost, fill), one, most, value in bars:
         assert (name, kind) == (f"{titled(one.name)}: {value:,} {UNITS[measure]}", one.kind)
