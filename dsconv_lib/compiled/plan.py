@@ -21,7 +21,9 @@ def cache_size() -> int:
     return CACHE
 
 
-def rows_at_a_time(rows: int, width: int, channels: int, *, itemsize: int = 4, cache: int = 0, threads: int = 1) -> int:
+def rows_at_a_time(
+    rows: int, width: int, channels: int, *, itemsize: int = 4, cache: int = 0, threads: int = 1
+) -> int:
     """Choose how many rows of the map a fused block filters before it mixes them.
 
     Args:

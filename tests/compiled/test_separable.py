@@ -18,7 +18,10 @@ def halves(x: Array, first: Array, second: Array, biases: Any, relu: bool, **win
     """The same in torch, in float64."""
     bias = [None if b is None else torch.from_numpy(b).double() for b in biases]
     y = torch.from_numpy(x).double()
-    for weight, b, more in ((first, bias[0], {**window, "groups": x.shape[1]}), (second, bias[1], {})):
+    for weight, b, more in (
+        (first, bias[0], {**window, "groups": x.shape[1]}),
+        (second, bias[1], {}),
+    ):
         y = conv2d(y, torch.from_numpy(weight).double(), b, **more)
         y = y.relu() if relu else y
     return y.numpy()
@@ -43,7 +46,11 @@ def test_it_is_the_two_halves(
         return rng.standard_normal(shape).astype(dtype)
 
     between = channels * multiplier
-    x, first, second = draw(batch, channels, *size), draw(between, 1, kernel, kernel), draw(out_channels, between, 1, 1)
+    x, first, second = (
+        draw(batch, channels, *size),
+        draw(between, 1, kernel, kernel),
+        draw(out_channels, between, 1, 1),
+    )
     biases = (draw(between), draw(out_channels)) if with_bias else (None, None)
     window = {"stride": stride, "padding": kernel // 2}
     expected = halves(x, first, second, biases, relu, **window)
@@ -51,11 +58,19 @@ def test_it_is_the_two_halves(
         monkeypatch.setattr(plan, "cache_size", lambda cache=cache: cache)
         monkeypatch.setattr(plan, "FEWEST", 1)
         found = compiled.separable(
-            x, first, second, depthwise_bias=biases[0], pointwise_bias=biases[1], relu=relu, **window
+            x,
+            first,
+            second,
+            depthwise_bias=biases[0],
+            pointwise_bias=biases[1],
+            relu=relu,
+            **window,
         )
         digits = 1e-5 if dtype == np.float32 else 1e-13
         assert found.dtype == dtype
-        np.testing.assert_allclose(found, expected, rtol=digits, atol=digits * np.abs(expected).max())
+        np.testing.assert_allclose(
+            found, expected, rtol=digits, atol=digits * np.abs(expected).max()
+        )
 
 
 def test_what_ops_refuses_is_refused_in_the_same_words() -> None:
