@@ -467,13 +467,21 @@ def numbers(rows, **layer):
 
 def fitting(cache, each, always):
     """Rows of `each` numbers beside those that are `always` there; as many as fit into so many bytes."""
-    return max(0, (cache // 4 - always) // each)
+    return max(0, unclamped(cache, each, always))
+
+
+def unclamped(cache, each, always):
+    return (cache // 4 - always) // each
+
+
+def by_row_and_always(**layer):
+    x, z, y, w = parts(**layer)
+    halo = (layer["kernel_size"] - layer["stride"]) * x
+    return layer["stride"] * x + z + y, halo + w
 
 
 def rows_that_fit(cache, **layer):
-    x, z, y, w = parts(**layer)
-    halo = (layer["kernel_size"] - layer["stride"]) * x
-    return fitting(cache, layer["stride"] * x + z + y, halo + w)
+    return fitting(cache, *by_row_and_always(**layer))
 
 
 def rows_with(change):
@@ -546,6 +554,10 @@ def rows_with(change):
             "Not even one row fits there: return 0.",
             lambda cache, **layer: max(1, rows_that_fit(cache, **layer)),
         ),
+        Mistake(
+            "There cannot be fewer than no rows: where the weights alone fill the cache, return 0.",
+            lambda cache, **layer: unclamped(cache, *by_row_and_always(**layer)),
+        ),
     ],
 )
 def caches(rng):
@@ -557,11 +569,13 @@ def caches(rng):
         ("little left", 3, 1),
         ("little left", 5, 1),
         ("nearly one", 3, 1),
+        ("hardly any", 3, 1),
     ]:
+        narrow = kind == "full"  # there the weights outweigh a row
         layer = {
-            "width": stride * int(rng.integers(7, 40)),
+            "width": stride * int(rng.integers(*((3, 6) if narrow else (7, 40)))),
             "in_channels": int(rng.integers(8, 64)),
-            "out_channels": int(rng.integers(8, 64)),
+            "out_channels": int(rng.integers(16, 64)),
             "kernel_size": kernel_size,
             "stride": stride,
         }
@@ -571,6 +585,7 @@ def caches(rng):
             "nearly one more": numbers(rows + 1, **layer) - 1,
             "little left": numbers(rows, **layer) + int(rng.integers(1, 50)),
             "nearly one": numbers(1, **layer) - 1,
+            "hardly any": parts(**layer)[3] // 2,
         }[kind]
         yield {"cache": 4 * room, **layer}
 
