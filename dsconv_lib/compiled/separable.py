@@ -67,7 +67,7 @@ class Block:
     def rows_at_a_time(self, spec: ConvSpec, rows: int, threads: int = 1) -> int:
         """Choose the rows that are filtered before they are mixed, as `plan.rows_at_a_time` does."""
         size, width = self.kernel.itemsize, spec.out_size[1]
-        return rows_at_a_time(rows, width, sum(self.channels), itemsize=size, threads=threads)
+        return rows_at_a_time(rows, width, self.channels, itemsize=size, threads=threads)
 
     def fill(self, x: Array, y: Array, rows: tuple[int, int], size: int, spec: ConvSpec) -> None:
         """Fill rows first to last of y (rows of all images, W_out, N) from x (B, H, W, M), `size` at a time."""

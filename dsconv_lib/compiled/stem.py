@@ -38,7 +38,7 @@ class Stem:
     def rows_at_a_time(self, spec: ConvSpec, rows: int, threads: int = 1) -> int:
         """Choose the rows of windows that are written before they are multiplied, as `plan.rows_at_a_time` does."""
         width, size = spec.out_size[1], self.bias.itemsize
-        return rows_at_a_time(rows, width, sum(self.channels), itemsize=size, threads=threads)
+        return rows_at_a_time(rows, width, self.channels, itemsize=size, threads=threads)
 
     def fill(self, x: Array, y: Array, rows: tuple[int, int], size: int, spec: ConvSpec) -> None:
         """Fill rows first to last of y (rows of all images, W_out, N) from x (B, M, H, W), `size` at a time."""

@@ -89,10 +89,34 @@ def test_a_bias_that_does_not_fit_is_refused(bias: Array) -> None:
         compiled.separable(x, first, second, depthwise_bias=bias)
 
 
-def test_the_plan_fills_the_share_of_the_cache() -> None:
-    for rows, width, channels in [(112, 112, 96), (28, 28, 512), (7, 7, 2048), (1, 1, 64)]:
-        chosen = plan.rows_at_a_time(rows, width, channels, cache=1 << 20)
-        assert 1 <= chosen <= rows
-        fits = chosen * width * channels * 4 <= plan.SHARE * (1 << 20)
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("rows", "width", "channels"),
+    [
+        (112, 112, (32, 64)),
+        (448, 112, (32, 64)),
+        (56, 14, (512, 512)),
+        (28, 7, (1024, 1024)),
+        (1, 1, (32, 32)),
+    ],
+)
+def test_the_plan_moves_no_more_than_either_extreme(
+    rows: int, width: int, channels: tuple[int, int], threads: int
+) -> None:
+    """Counted in bytes: the map between, if it is larger than the cache, and the matrix of each part."""
+    cache = 1 << 20
+    mine = -(-rows // threads)
+    m, n = channels
+
+    def moved(size: int) -> float:
+        spilt = size * width * (m + n) * 4 + m * n * 4 > cache
+        parts = -(-mine // size)
+        map_ = (2 - 2 * plan.LEFT) * mine * width * m * 4 if spilt and size == mine else 0
+        return map_ + parts * m * n * 4
+
+    chosen = plan.rows_at_a_time(rows, width, channels, cache=cache, threads=threads)
+    assert 1 <= chosen <= mine
+    assert moved(chosen) <= moved(mine)
+    if chosen < mine:
+        fits = chosen * width * (m + n) * 4 <= plan.SHARE * cache
         assert fits or (chosen - 1) * width < plan.FEWEST
-    assert plan.rows_at_a_time(100, 10, 64, cache=1 << 30, threads=3) == 34
