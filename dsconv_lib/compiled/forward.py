@@ -16,7 +16,7 @@ from numba import njit
 
 from dsconv_lib.compiled.lanes import BYTES, load, maximum, multiply_add, store, zeros
 
-COLUMNS = 4  # neighbouring outputs that share what they read, held in registers at once
+COLUMNS = 4  # of two rows: eight neighbouring outputs share what they read, and are held in registers at once
 
 
 def known(number: int) -> tuple[int, ...]:
@@ -46,7 +46,7 @@ def nested_loops(x: Any, weight: Any, y: Any, corner: Any, stride: Any, dilation
 
 @njit(cache=True, nogil=True)
 def blocked_loops(x, weight, bias, y, rows, sides, corner, window, relu):
-    """Fill some rows of the output: four neighbouring pixels at a time, their sums in registers.
+    """Fill some rows of the output: four neighbouring pixels of two rows at a time, their sums in registers.
 
     Args:
         x: (B, H, W, C); C fills a register at least.
@@ -64,79 +64,90 @@ def blocked_loops(x, weight, bias, y, rows, sides, corner, window, relu):
     kernel, step, apart, step_down, apart_down = window
     reach = (COLUMNS - 1) * len(step) + (len(kernel) - 1) * len(apart)
     down = apart_down * width * channels
-    for row in range(*rows):
+    row = rows[0]
+    while row < rows[1]:
         image, i = divmod(row, sides[1])
         h = i * step_down - corner[0]
-        top = max(0, -(h // apart_down))  # the kernel's rows from top to bottom are inside
-        bottom = max(top, min(sides[0], -((h - height) // apart_down)))
+        taps = _taps_inside(h, height, sides[0], apart_down)
+        # The row below meets the same pixels one tap earlier, if nothing lies between.
+        pair = step_down == apart_down == 1 and row + 1 < rows[1] and i + 1 < sides[1]
+        below = _taps_inside(h + 1, height, sides[0], 1) if pair else (0, 0)
         for part in range(-(-width_out // COLUMNS)):
-            j = max(
-                0, min(part * COLUMNS, width_out - COLUMNS)
-            )  # the last block overlaps its neighbour
+            j = max(0, min(part * COLUMNS, width_out - COLUMNS))  # the last one overlaps
             w = j * len(step) - corner[1]
             pixel = ((image * height + h) * width + w) * channels
             out = ((row - rows[0]) * width_out + j) * channels
-            at = pixel, out, w, top, bottom, down
+            at = pixel, out, w, down
             if width_out < COLUMNS:
-                for n in range(width_out):
-                    at = (
-                        pixel + n * len(step) * channels,
-                        out + n * channels,
-                        w + n * len(step),
-                        top,
-                        bottom,
-                        down,
-                    )
-                    _one(x, weight, bias, y, at, kernel, apart, relu)
+                for n in range(width_out * (1 + pair)):
+                    _one(x, weight, bias, y, at, n, taps, below, kernel, step, apart, relu)
             elif w < 0 or w + reach >= width:
-                _four(x, weight, bias, y, at, kernel, step, apart, relu, True)
+                _eight(x, weight, bias, y, at, pair, taps, below, kernel, step, apart, relu, True)
             else:
-                _four(x, weight, bias, y, at, kernel, step, apart, relu, None)
+                _eight(x, weight, bias, y, at, pair, taps, below, kernel, step, apart, relu, None)
+        row += 1 + pair
 
 
 @njit(cache=True, nogil=True)
-def _four(x, weight, bias, y, at, kernel, step, apart, relu, edge):
-    """Compute four neighbouring outputs: what they share is read once."""
-    pixel, out, w, top, bottom, down = at
-    width, channels = x.shape[2:]
+def _taps_inside(h, height, rows, apart):
+    """Return the first of the kernel's rows that lies in the image if row 0 lies at h, and the one after the last."""
+    top = max(0, -(h // apart))
+    return top, max(top, min(rows, -((h - height) // apart)))
+
+
+@njit(cache=True, nogil=True)
+def _eight(x, weight, bias, y, at, pair, taps, below, kernel, step, apart, relu, edge):
+    """Compute four neighbouring outputs, and those below them: what they share is read once."""
+    pixel, out, w, down = at
+    (width, channels), row = x.shape[2:], y.shape[1] * y.shape[2]
     lanes, columns = BYTES // x.itemsize, len(kernel)
     next_, next_x = len(step), len(step) * channels
     for part in range(-(-channels // lanes)):
         c = min(part * lanes, channels - lanes)  # the last one overlaps its neighbour
-        t0 = t1 = t2 = t3 = zeros(x) if bias is None else load(bias, c)
-        for u in range(top, bottom):
+        t0 = t1 = t2 = t3 = s0 = s1 = s2 = s3 = zeros(x) if bias is None else load(bias, c)
+        for u in range(taps[0], below[1] + 1 if pair else taps[1]):
             for v in range(columns):
-                tap = load(weight, (u * columns + v) * channels + c)
                 column, place = w + v * len(apart), pixel + u * down + v * len(apart) * channels + c
-                t0 = multiply_add(tap, read(x, place, column, width, edge), t0)
-                t1 = multiply_add(tap, read(x, place + next_x, column + next_, width, edge), t1)
-                t2 = multiply_add(
-                    tap, read(x, place + 2 * next_x, column + 2 * next_, width, edge), t2
-                )
-                t3 = multiply_add(
-                    tap, read(x, place + 3 * next_x, column + 3 * next_, width, edge), t3
-                )
-        _finish(y, out + c, t0, relu)
-        _finish(y, out + channels + c, t1, relu)
-        _finish(y, out + 2 * channels + c, t2, relu)
-        _finish(y, out + 3 * channels + c, t3, relu)
+                x0 = read(x, place, column, width, edge)
+                x1 = read(x, place + next_x, column + next_, width, edge)
+                x2 = read(x, place + 2 * next_x, column + 2 * next_, width, edge)
+                x3 = read(x, place + 3 * next_x, column + 3 * next_, width, edge)
+                if u < taps[1]:
+                    tap = load(weight, (u * columns + v) * channels + c)
+                    t0, t1 = multiply_add(tap, x0, t0), multiply_add(tap, x1, t1)
+                    t2, t3 = multiply_add(tap, x2, t2), multiply_add(tap, x3, t3)
+                if below[0] < u <= below[1]:
+                    tap = load(weight, ((u - 1) * columns + v) * channels + c)
+                    s0, s1 = multiply_add(tap, x0, s0), multiply_add(tap, x1, s1)
+                    s2, s3 = multiply_add(tap, x2, s2), multiply_add(tap, x3, s3)
+        for n, total in ((0, t0), (1, t1), (2, t2), (3, t3)):
+            _finish(y, out + n * channels + c, total, relu)
+        if pair:
+            for n, total in ((0, s0), (1, s1), (2, s2), (3, s3)):
+                _finish(y, out + row + n * channels + c, total, relu)
 
 
 @njit(cache=True, nogil=True)
-def _one(x, weight, bias, y, at, kernel, apart, relu):
-    """Compute one output, in a row that has fewer than four."""
-    pixel, out, w, top, bottom, down = at
+def _one(x, weight, bias, y, at, n, taps, below, kernel, step, apart, relu):
+    """Compute output n of a row that has fewer than four, or of that and the one below."""
+    pixel, out, w, down = at
     width, channels = x.shape[2:]
     lanes, columns = BYTES // x.itemsize, len(kernel)
+    lower, j = divmod(n, y.shape[1])
+    top, bottom = below if lower else taps
+    first = pixel + lower * down + j * len(step) * channels
     for part in range(-(-channels // lanes)):
         c = min(part * lanes, channels - lanes)
         total = zeros(x) if bias is None else load(bias, c)
         for u in range(top, bottom):
             for v in range(columns):
                 tap = load(weight, (u * columns + v) * channels + c)
-                place = pixel + u * down + v * len(apart) * channels + c
-                total = multiply_add(tap, read(x, place, w + v * len(apart), width, True), total)
-        _finish(y, out + c, total, relu)
+                column, place = (
+                    w + j * len(step) + v * len(apart),
+                    first + u * down + v * len(apart) * channels + c,
+                )
+                total = multiply_add(tap, read(x, place, column, width, True), total)
+        _finish(y, out + n * channels + c, total, relu)
 
 
 @njit(inline="always")
