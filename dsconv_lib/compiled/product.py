@@ -23,6 +23,7 @@ from dsconv_lib.spec import Array
 # the row fill the 32 registers of AVX-512. Elsewhere one of these lanes is two or four registers.
 WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
 TALL, SHORT = (14, 7) if WIDE else (3, 1)
+ROWS = 8 * 14  # pixels in one go: what they have of so many channels stays in the second-level one
 DEPTH = 256  # input channels in one go: a panel of so many stays in the first-level cache
 
 
@@ -206,6 +207,12 @@ def _panel(begun, relu, x, at, panels, panel, y, bias, n, deep):
 @njit(cache=True, nogil=True)
 def multiply(x, panels, bias, y, relu):
     """Fill y (P, N) with x (P, M) times the packed matrix, plus bias (N,); with relu, 0 where that is negative."""
+    for row in range(0, len(x), ROWS):
+        _some_rows(x[row : row + ROWS], panels, bias, y[row : row + ROWS], relu)
+
+
+@njit(cache=True, nogil=True)
+def _some_rows(x, panels, bias, y, relu):
     depth, width = panels.shape[1:]
     even = y.shape[1] // width
     for at in range(0, depth, DEPTH):
