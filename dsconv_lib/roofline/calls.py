@@ -35,11 +35,15 @@ STARTS: dict[Kind, ConvSpec] = {
     "linear": spec.pointwise(8, 8, 1),
 }
 LINE = 64  # bytes of a cache line
-MAP = prod(
-    LAYERS["depthwise"].output_shape()
-)  # normalisation and ReLU pass over what it has written
-WORK: dict[str, Work] = {kind: of(Layer(kind, kind, conv)) for kind, conv in LAYERS.items()}
-WORK |= {"norm": norm(MAP), "elementwise": elementwise(MAP)}
+
+
+def work(batch: int) -> dict[str, Work]:
+    """The work of `LAYERS`, and of normalisation and ReLU, which pass over what the depthwise layer has written."""
+    elements = prod(LAYERS["depthwise"].output_shape(batch))
+    counted: dict[str, Work] = {
+        kind: of(Layer(kind, kind, conv), batch) for kind, conv in LAYERS.items()
+    }
+    return {**counted, "norm": norm(elements), "elementwise": elementwise(elements)}
 
 
 def copies(size: int, times: int, place: torch.device, threads: int) -> Call:
@@ -69,9 +73,9 @@ def product(side: int, place: torch.device) -> Call:
 
 
 def programs(
-    convs: Mapping[Kind, ConvSpec], place: torch.device, layout: torch.memory_format
+    convs: Mapping[Kind, ConvSpec], batch: int, place: torch.device, layout: torch.memory_format
 ) -> dict[str, Call]:
-    """Torch's program for each kind of work in `WORK`: `LAYERS`, or `STARTS`, on maps of this layout.
+    """Torch's program for each kind of `work`: `LAYERS`, or `STARTS`, on maps of this layout.
 
     Normalisation reads the map that the depthwise layer has just written, and ReLU what normalisation has written.
     """
@@ -80,7 +84,7 @@ def programs(
         return module.eval().to(place).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
     def called(kind: Kind) -> Call:
-        x = torch.randn(convs[kind].input_shape()).to(place, memory_format=layout)
+        x = torch.randn(convs[kind].input_shape(batch)).to(place, memory_format=layout)
         return partial(placed(layers.of(convs[kind])), x)
 
     filtering, flat = called("depthwise"), convs["linear"]
@@ -100,7 +104,7 @@ def programs(
         "norm": normalise,
         "elementwise": lambda: torch.relu_(written["map"]),
         "pointwise": called("pointwise"),
-        "linear": partial(linear, torch.randn(1, flat.in_channels, device=place)),
+        "linear": partial(linear, torch.randn(batch, flat.in_channels, device=place)),
     }
 
 

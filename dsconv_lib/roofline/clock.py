@@ -54,6 +54,7 @@ class Probe:
     Args:
         threads: CPU threads; torch is set to them.
         device: "cpu", or "cuda" for the first GPU.
+        batch: images that the calibrated layers are given: as many as the network that is to be predicted.
         channels_last: lay the maps of the calibrated layers out with their channels innermost.
         largest: bytes of the largest copy and its source; it should be far more than the caches hold.
     """
@@ -63,6 +64,7 @@ class Probe:
         threads: int = 1,
         device: str = "cpu",
         *,
+        batch: int = 1,
         channels_last: bool = False,
         largest: int = LARGEST,
     ) -> None:
@@ -76,7 +78,7 @@ class Probe:
         least = SMALLEST if (threads, device) == (1, "cpu") else LEAST
         doubled = (2**n for n in range(least.bit_length() - 1, largest.bit_length()))
         self.times = {size: max(1, MOVED // size) for size in doubled}
-        kinds = calls.programs(calls.LAYERS, self.place, layout).items()
+        kinds = calls.programs(calls.LAYERS, batch, self.place, layout).items()
         made: dict[str, calls.Call] = {
             **{
                 f"copy of {size} bytes": calls.copies(size, times, self.place, threads)
@@ -86,10 +88,10 @@ class Probe:
             **{f"{kind}, turn {turn}": call for turn in range(TURNS) for kind, call in kinds},
             **{
                 f"start of {kind}": calls.repeated(call, STARTED)
-                for kind, call in calls.programs(calls.STARTS, self.place, layout).items()
+                for kind, call in calls.programs(calls.STARTS, 1, self.place, layout).items()
             },
         }
-        self.work = calls.WORK
+        self.work = calls.work(batch)
         self.calls = {name: calls.exact()(call) for name, call in made.items()}
 
     def read(self, taken: Mapping[str, Timing]) -> Readings:
