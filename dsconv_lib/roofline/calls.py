@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import as_strided
-from torch import Tensor, nn
+from torch import nn
 
 from dsconv_lib import layers, spec
-from dsconv_lib.networks import Layer
+from dsconv_lib.networks.layer import Kind, Layer
 from dsconv_lib.roofline.work import Work, elementwise, norm, of
+from dsconv_lib.spec import ConvSpec
 
-Call = Callable[[], object]
+Call = Callable[[], Any]
 
-# One of each kind, of sizes that MobileNet does not have.
-LAYERS = (
-    Layer("standard", "standard", spec.standard(48, 96, 40, 3, padding=1)),
-    Layer("depthwise", "depthwise", spec.depthwise(192, 40, 3, padding=1)),
-    Layer("pointwise", "pointwise", spec.pointwise(192, 384, 20)),
-    Layer("linear", "linear", spec.pointwise(1280, 1000, 1)),
-)
+# One of each kind, of sizes that MobileNet does not have, in the order of their calls.
+LAYERS: dict[Kind, ConvSpec] = {
+    "standard": spec.standard(48, 96, 40, 3, padding=1),
+    "depthwise": spec.depthwise(192, 40, 3, padding=1),
+    "pointwise": spec.pointwise(192, 384, 20),
+    "linear": spec.pointwise(1280, 1000, 1),
+}
 # The same programs, with so little to do that all the time goes into starting them.
-STARTS = (
-    Layer("standard", "standard", spec.standard(8, 8, 1, 3, padding=1)),
-    Layer("depthwise", "depthwise", spec.depthwise(8, 1, 3, padding=1)),
-    Layer("pointwise", "pointwise", spec.pointwise(8, 8, 1)),
-    Layer("linear", "linear", spec.pointwise(8, 8, 1)),
-)
+STARTS: dict[Kind, ConvSpec] = {
+    "standard": spec.standard(8, 8, 1, 3, padding=1),
+    "depthwise": spec.depthwise(8, 1, 3, padding=1),
+    "pointwise": spec.pointwise(8, 8, 1),
+    "linear": spec.pointwise(8, 8, 1),
+}
 LINE = 64  # bytes of a cache line
-MAP = (1, 192, 40, 40)  # what normalisation and ReLU pass over
-WORK: dict[str, Work] = {layer.kind: of(layer) for layer in LAYERS}
-WORK |= {"norm": norm(prod(MAP)), "elementwise": elementwise(prod(MAP))}
+
+
+def work(batch: int) -> dict[str, Work]:
+    """The work of `LAYERS`, and of normalisation and ReLU, which pass over what the depthwise layer has written."""
+    elements = prod(LAYERS["depthwise"].output_shape(batch))
+    counted: dict[str, Work] = {
+        kind: of(Layer(kind, kind, conv), batch) for kind, conv in LAYERS.items()
+    }
+    return {**counted, "norm": norm(elements), "elementwise": elementwise(elements)}
 
 
 def copies(size: int, times: int, place: torch.device, threads: int) -> Call:
@@ -47,9 +55,8 @@ def copies(size: int, times: int, place: torch.device, threads: int) -> Call:
     if place.type == "cpu" and threads == 1:
         half = size // 2
         memory = np.random.default_rng(0).integers(0, 256, size + LINE, np.uint8)
-        start = (
-            -memory.ctypes.data % LINE
-        )  # where halves of lines have to be joined, a third of the speed is lost
+        # Where halves of cache lines have to be joined, a third of the speed is lost.
+        start = -memory.ctypes.data % LINE
         read, written = memory[start:][:half], memory[start + half :][:half]
         source, target = (
             as_strided(each.view(f"V{half}"), (times,), (0,)) for each in (read, written)
@@ -65,40 +72,40 @@ def product(side: int, place: torch.device) -> Call:
     return partial(torch.mm, one, other, out=torch.empty_like(one))
 
 
-def kinds(place: torch.device, layout: torch.memory_format) -> dict[str, Call]:
-    """Torch's program for each kind of work in `WORK`, on maps of this layout."""
-    return _programs(LAYERS, MAP, place, layout)
-
-
-def starts(place: torch.device, layout: torch.memory_format) -> dict[str, Call]:
-    """The same programs, each with hardly anything to do."""
-    return _programs(STARTS, (1, 8, 1, 1), place, layout)
-
-
-def _programs(
-    layers_: tuple[Layer, ...],
-    map_: tuple[int, ...],
-    place: torch.device,
-    layout: torch.memory_format,
+def programs(
+    convs: Mapping[Kind, ConvSpec], batch: int, place: torch.device, layout: torch.memory_format
 ) -> dict[str, Call]:
+    """Torch's program for each kind of `work`: `LAYERS`, or `STARTS`, on maps of this layout.
+
+    Normalisation reads the map that the depthwise layer has just written, and ReLU what normalisation has written.
+    """
 
     def placed(module: nn.Module) -> nn.Module:
         return module.eval().to(place).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
-    def random(*shape: int) -> Tensor:
-        return torch.randn(shape).to(place, memory_format=layout)
+    def called(kind: Kind) -> Call:
+        x = torch.randn(convs[kind].input_shape(batch)).to(place, memory_format=layout)
+        return partial(placed(layers.of(convs[kind])), x)
 
-    calls: dict[str, Call] = {
-        layer.kind: partial(placed(layers.of(layer.spec)), random(*layer.spec.input_shape()))
-        for layer in layers_
-        if layer.kind != "linear"
+    filtering, flat = called("depthwise"), convs["linear"]
+    normalising = placed(nn.BatchNorm2d(convs["depthwise"].out_channels))
+    written = {"map": filtering()}
+
+    def depthwise() -> None:
+        written["map"] = filtering()
+
+    def normalise() -> None:
+        written["map"] = normalising(written["map"])
+
+    linear = placed(nn.Linear(flat.in_channels, flat.out_channels))
+    return {
+        "standard": called("standard"),
+        "depthwise": depthwise,
+        "norm": normalise,
+        "elementwise": lambda: torch.relu_(written["map"]),
+        "pointwise": called("pointwise"),
+        "linear": partial(linear, torch.randn(batch, flat.in_channels, device=place)),
     }
-    sizes = next(layer.spec for layer in layers_ if layer.kind == "linear")
-    linear = nn.Linear(sizes.in_channels, sizes.out_channels).to(place)
-    calls["linear"] = partial(linear, torch.randn(1, sizes.in_channels, device=place))
-    calls["norm"] = partial(placed(nn.BatchNorm2d(map_[1])), random(*map_))
-    calls["elementwise"] = partial(torch.relu_, random(*map_))
-    return calls
 
 
 def repeated(call: Call, times: int) -> Call:

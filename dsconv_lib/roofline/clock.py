@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ MOVED = (
     2**27
 )  # bytes in one reading, so that finding its data far off, the first time, does not count
 SIDES = (512, 1024, 2048)  # of the matrices: the rate no longer grows
-AGAIN = 5  # times that a layer is called in one reading: a network finds its data near, too
+# Times that the kinds take turns in one round: each finds its data where a network does, neither in the memory, where
+# the copies have left them, nor all in the first cache, where it would have left them itself.
+TURNS = 5
 STARTED = 50  # times that a program with nothing to do is called in one reading
 
 
@@ -51,6 +54,7 @@ class Probe:
     Args:
         threads: CPU threads; torch is set to them.
         device: "cpu", or "cuda" for the first GPU.
+        batch: images that the calibrated layers are given: as many as the network that is to be predicted.
         channels_last: lay the maps of the calibrated layers out with their channels innermost.
         largest: bytes of the largest copy and its source; it should be far more than the caches hold.
     """
@@ -60,6 +64,7 @@ class Probe:
         threads: int = 1,
         device: str = "cpu",
         *,
+        batch: int = 1,
         channels_last: bool = False,
         largest: int = LARGEST,
     ) -> None:
@@ -73,22 +78,20 @@ class Probe:
         least = SMALLEST if (threads, device) == (1, "cpu") else LEAST
         doubled = (2**n for n in range(least.bit_length() - 1, largest.bit_length()))
         self.times = {size: max(1, MOVED // size) for size in doubled}
-        made = {
+        kinds = calls.programs(calls.LAYERS, batch, self.place, layout).items()
+        made: dict[str, calls.Call] = {
             **{
                 f"copy of {size} bytes": calls.copies(size, times, self.place, threads)
                 for size, times in self.times.items()
             },
             **{f"product of {side}": calls.product(side, self.place) for side in SIDES},
-            **{
-                kind: calls.repeated(call, AGAIN)
-                for kind, call in calls.kinds(self.place, layout).items()
-            },
+            **{f"{kind}, turn {turn}": call for turn in range(TURNS) for kind, call in kinds},
             **{
                 f"start of {kind}": calls.repeated(call, STARTED)
-                for kind, call in calls.starts(self.place, layout).items()
+                for kind, call in calls.programs(calls.STARTS, 1, self.place, layout).items()
             },
         }
-        self.work = calls.WORK
+        self.work = calls.work(batch)
         self.calls = {name: calls.exact()(call) for name, call in made.items()}
 
     def read(self, taken: Mapping[str, Timing]) -> Readings:
@@ -109,7 +112,11 @@ class Probe:
             latencies=starts,
         )
         shares = {
-            kind: efficiency(work, timings[kind].median / AGAIN, device)
+            kind: efficiency(
+                work,
+                median(timings[f"{kind}, turn {turn}"].median for turn in range(TURNS)),
+                device,
+            )
             for kind, work in self.work.items()
         }
         return Readings(replace(device, efficiencies=shares), curve, timings)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dsconv_lib import roofline
+from dsconv_lib.networks import mobilenet_v1_layers
 from dsconv_lib.roofline import Level, Probe, calls
 from dsconv_lib.roofline.levels import caches, levels
 from dsconv_lib.timing import Timing
@@ -30,7 +31,9 @@ def timings_of(probe: Probe, rates: dict[int, float], flops: float) -> dict[str,
         floor = max(work.flops / flops, work.bytes / slowest)
         start = STARTS.get(kind, 1e-6)
         taken[f"start of {kind}"] = Timing((50 * start,))
-        taken[kind] = Timing((5 * (start + 2 * floor),))
+        for turn in range(5):  # the first finds its data far off
+            slow = 3 if turn == 0 else 1
+            taken[f"{kind}, turn {turn}"] = Timing((slow * (start + 2 * floor),))
     return taken
 
 
@@ -54,9 +57,9 @@ def test_a_machine_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
         kind: pytest.approx(0.5)
         for kind in ("standard", "depthwise", "pointwise", "linear", "norm", "elementwise")
     }
-    for layer in calls.LAYERS:  # a prediction of the calibrated layers gives their own times
-        work = roofline.of(layer)
-        expected = STARTS.get(layer.kind, 1e-6) + 2 * max(work.flops / 1e11, work.bytes / 1e10)
+    for kind in calls.LAYERS:  # a prediction of the calibrated layers gives their own times
+        work = probe.work[kind]
+        expected = STARTS.get(kind, 1e-6) + 2 * max(work.flops / 1e11, work.bytes / 1e10)
         assert roofline.expected(work, found.device) == pytest.approx(expected)
     assert found.noisy == []
 
@@ -105,7 +108,7 @@ def test_this_machine() -> None:
         assert set(found.curve) <= set(found_sizes := [2**n for n in range(15, 22)])
         assert max(found.curve) == found_sizes[-1]
         assert all(share > 0 for share in found.device.efficiencies.values())
-        predicted = roofline.predict(calls.LAYERS, found.device)
+        predicted = roofline.predict(mobilenet_v1_layers(), found.device)
         assert 0 < predicted.total < math.inf
     torch.set_num_threads(1)
     assert torch.get_float32_matmul_precision() == "highest"

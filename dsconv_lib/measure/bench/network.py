@@ -92,7 +92,7 @@ def _batch(setting: Setting, model: MobileNetV1, x: Tensor) -> dict[str, Any]:
     candidates = _candidates(setting, model, x)
     with torch.inference_mode():
         agree({name: call() for name, call in candidates.items()}, model(x))
-    layers, probe = LayerClock(model, x, setting.clock), rates.probe_of(setting)
+    layers, probe = LayerClock(model, x, setting.clock), rates.probe_of(setting, len(x))
     taken = setting.timed({**candidates, "layer by layer": layers, **probe.calls})
     readings = probe.read(taken)
     macs = cost.of(network, len(x)).macs

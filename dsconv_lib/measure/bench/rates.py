@@ -33,10 +33,10 @@ def measured(setting: Setting, told: Callable[[str], object]) -> dict[str, Any]:
     return found
 
 
-def probe_of(setting: Setting) -> Probe:
-    """What tells the rates of the setting's machine."""
+def probe_of(setting: Setting, batch: int = 1) -> Probe:
+    """What tells the rates of the setting's machine, and the efficiencies of layers with so many images."""
     largest = SMALL if setting.quick else LARGEST
-    return Probe(setting.threads, setting.place.type, largest=largest)
+    return Probe(setting.threads, setting.place.type, batch=batch, largest=largest)
 
 
 def said(readings: Readings) -> dict[str, Any]:
