@@ -63,7 +63,8 @@ const duration = (seconds) => {
 
 const [WIDTH, LEFT, RIGHT, TOP, BOTTOM, LINE] = [352, 46, 334, 80, 260, 15];
 const NAMES = { standard: "standard", depthwise: "depthwise", pointwise: "pointwise", passes: "two passes", fused: "fused" };
-const LONGEST = 62; // of these names, drawn
+const LONGEST = 70; // of these names, drawn
+const LETTER = 5.5; // of a label along a roof, on average
 
 // From decade to decade, so that the axes stay while a dot moves.
 const axes = (dots, { peak, memory, cache }) => {
@@ -81,31 +82,41 @@ const axes = (dots, { peak, memory, cache }) => {
 
 const text = (x, y, content, rest = "") => `<text x="${x}" y="${y}" ${rest}>${content}</text>`;
 const line = (name, ...points) => `<polyline class="${name}" points="${points.join(" ")}"/>`;
-const powerOfTen = (e) => (e < 4 ? grouped(10 ** e) : `10${"⁴⁵⁶⁷⁸⁹"[e - 4]}`);
+const powerOfTen = (e) => (e < 3 ? grouped(10 ** e) : `10${"³⁴⁵⁶⁷⁸⁹"[e - 3]}`);
 
 const grid = ({ low, high, top, bottom, x, y }) => {
   const powers = (from, to) => [...Array(to - from + 1).keys()].map((k) => from + k);
   return [
-    ...powers(low, high).map((e) => line("grid", [x(e), TOP], [x(e), BOTTOM]) + text(x(e), BOTTOM + 15, powerOfTen(e))),
+    ...powers(low, high).map((e) =>
+      line("grid", [x(e), TOP], [x(e), BOTTOM]) + text(x(e), BOTTOM + 15, powerOfTen(e), 'data-axis="x"')),
     ...powers(bottom, top).map((e) =>
-      line("grid", [LEFT, y(e)], [RIGHT, y(e)]) + text(LEFT - 5, y(e) + 4, powerOfTen(e), 'class="end"')),
+      line("grid", [LEFT, y(e)], [RIGHT, y(e)]) + text(LEFT - 5, y(e) + 4, powerOfTen(e), 'class="end" data-axis="y"')),
     text((LEFT + RIGHT) / 2, BOTTOM + 32, "FLOP per byte"),
     text(0, 0, "GFLOP/s at most", `transform="translate(10 ${(TOP + BOTTOM) / 2}) rotate(-90)"`),
   ].join("");
 };
 
-// The slope of one bandwidth up to the peak. Its name is along it, on the far side from the other roof.
+// The slope of one bandwidth up to the peak. Its label is along it, above or below, where it is long enough.
 const roof = ({ low, high, bottom, x, y }, peak, { name, bandwidth, above, label }) => {
   const [rate, flat] = [Math.log10(bandwidth), Math.log10(peak)];
-  const start = Math.min(Math.max(low, bottom - rate), flat - rate);
-  const from = Math.max(low, start), ridge = Math.max(low, flat - rate);
+  const ridge = Math.max(low, flat - rate);
+  const from = Math.min(Math.max(low, bottom - rate), ridge);
   const [x0, y0, x1, y1] = [x(from), y(Math.min(flat, from + rate)), x(ridge), y(flat)];
   const lean = (180 / Math.PI) * Math.atan2(y1 - y0, x1 - x0);
-  const there = Math.hypot(x1 - x0, y1 - y0) > 5.5 * label.length + 24;
-  const drawn = line(name, [x0, y0], [x1, y1], [x(high), y1]);
-  return drawn + (there
-    ? text(18, above ? -5 : 13, label, `class="start along" transform="translate(${x0} ${y0}) rotate(${lean})"`)
-    : "");
+  const along = `class="start along" transform="translate(${x0} ${y0}) rotate(${lean})"`;
+  const fits = Math.hypot(x1 - x0, y1 - y0) > LETTER * label.length + 24;
+  return line(name, [x0, y0], [x1, y1], [x(high), y1]) + (fits ? text(18, above ? -5 : 13, label, along) : "");
+};
+
+const roofs = (frame, { peak, memory, cache, cache_size }) => {
+  const behind = { name: "roof", bandwidth: memory, above: cache_size && memory > cache,
+    label: `memory: ${grouped(memory)} GB/s` };
+  const near = { name: "roof cached", bandwidth: cache, above: !behind.above,
+    label: `${grouped(cache_size)} MiB cache: ${grouped(cache)} GB/s` };
+  const label = `peak: ${grouped(peak)} GFLOP/s`;
+  const fits = RIGHT - frame.x(Math.log10(peak / memory)) > LETTER * label.length + 24;
+  return [behind, ...(cache_size ? [near] : [])].map((one) => roof(frame, peak, one)).join("") +
+    (fits ? text(RIGHT - 4, frame.y(Math.log10(peak)) + 18, label, 'class="end along"') : "");
 };
 
 const semicircle = (x, y, sweep) => `<path d="M${x} ${y - 6}a6 6 0 0 ${sweep} 0 12z"/>`;
@@ -125,20 +136,14 @@ const picture = (works, machine) => {
   const dots = Object.entries(works).map(([name, { flops, bytes, seconds }]) =>
     ({ name, intensity: flops / bytes, rate: flops / seconds / 1e9 }));
   const frame = axes(dots, machine);
-  const { peak, memory, cache, cache_size } = machine;
-  const roofs = [{ name: "roof", bandwidth: memory, above: cache_size && memory > cache, label: `memory: ${grouped(memory)} GB/s` }];
-  if (cache_size)
-    roofs.push({ name: "roof cached", bandwidth: cache, above: memory <= cache,
-      label: `${grouped(cache_size)} MiB cache: ${grouped(cache)} GB/s` });
   // Names hang above the roof, the leftmost dot's highest: no line to a dot runs through another's name.
   const placed = dots.sort((a, b) => a.intensity - b.intensity).map(({ name, intensity, rate }, row) => {
     const [x, y, up] = [frame.x(Math.log10(intensity)), frame.y(Math.log10(rate)), 12 + LINE * row];
-    const leader = line("leader", [x, y], [x, up - 9]);
-    return { drawn: `<g class="dot" data-name="${name}">${mark(name, x, y)}</g>`, hung: leader + text(x + 4, up, NAMES[name], 'class="start"') };
+    const hung = line("leader", [x, y], [x, up - 9]) + text(x + 4, up, NAMES[name], 'class="start name"');
+    return { hung, dot: `<g class="dot" data-name="${name}">${mark(name, x, y)}</g>` };
   });
-  const said = text(RIGHT - 4, frame.y(Math.log10(peak)) + 20, `peak: ${grouped(peak)} GFLOP/s`, 'class="end"');
-  return `<svg viewBox="0 0 ${WIDTH} 296">${grid(frame)}${roofs.map((one) => roof(frame, peak, one)).join("")}${said}` +
-    `${placed.map(({ hung }) => hung).join("")}${placed.map(({ drawn }) => drawn).join("")}</svg>`;
+  const drawn = [grid(frame), roofs(frame, machine), ...placed.map(({ hung }) => hung), ...placed.map(({ dot }) => dot)];
+  return `<svg viewBox="0 0 ${WIDTH} 296">${drawn.join("")}</svg>`;
 };
 
 const STYLE = `

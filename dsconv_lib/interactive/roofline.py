@@ -8,7 +8,7 @@ from traitlets import Int, Unicode
 
 from dsconv_lib import spec as specs
 from dsconv_lib.interactive.figure import InteractiveFigure, module
-from dsconv_lib.roofline import Device, Work, floor, fused, of
+from dsconv_lib.roofline import Device, Level, Work, floor, fused, of
 
 GIGA, MEBI = 1e9, 2**20
 
@@ -42,8 +42,8 @@ class RooflineFigure(InteractiveFigure):
     @property
     def device(self) -> Device:
         """The machine."""
-        memory = ("memory", math.inf, GIGA * self.memory)
-        cache = ("cache", MEBI * self.cache_size, GIGA * self.cache)
+        memory = Level("memory", math.inf, GIGA * self.memory)
+        cache = Level("cache", MEBI * self.cache_size, GIGA * self.cache)
         return Device("this machine", GIGA * self.peak, (cache, memory))
 
     @property
