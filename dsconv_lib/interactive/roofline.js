@@ -63,7 +63,7 @@ const duration = (seconds) => {
 
 const [WIDTH, LEFT, RIGHT, TOP, BOTTOM, LINE] = [352, 46, 334, 80, 260, 15];
 const NAMES = { standard: "standard", depthwise: "depthwise", pointwise: "pointwise", passes: "two passes", fused: "fused" };
-const LONGEST = 70; // of these names, drawn
+const LONGEST = 66; // of these names, drawn
 const LETTER = 5.5; // of a label along a roof, on average
 
 // From decade to decade, so that the axes stay while a dot moves.
@@ -139,7 +139,7 @@ const picture = (works, machine) => {
   // Names hang above the roof, the leftmost dot's highest: no line to a dot runs through another's name.
   const placed = dots.sort((a, b) => a.intensity - b.intensity).map(({ name, intensity, rate }, row) => {
     const [x, y, up] = [frame.x(Math.log10(intensity)), frame.y(Math.log10(rate)), 12 + LINE * row];
-    const hung = line("leader", [x, y], [x, up - 9]) + text(x + 4, up, NAMES[name], 'class="start name"');
+    const hung = line("leader", [x, y], [x, up - 9]) + text(x + 4, up, NAMES[name], 'class="start hung"');
     return { hung, dot: `<g class="dot" data-name="${name}">${mark(name, x, y)}</g>` };
   });
   const drawn = [grid(frame), roofs(frame, machine), ...placed.map(({ hung }) => hung), ...placed.map(({ dot }) => dot)];
@@ -156,7 +156,7 @@ const STYLE = `
   polyline { fill: none; stroke: currentcolor; stroke-width: 2; }
   .grid { stroke-width: 1; stroke-opacity: 0.15; }
   .cached { stroke-dasharray: 6 4; }
-  .leader { stroke-width: 1; stroke-opacity: 0.5; }
+  .leader { stroke-width: 1; stroke-opacity: 0.4; }
   .dot :is(circle, path) { fill: var(--colour); stroke: currentcolor; stroke-width: 0.75; }
   th span { border-bottom: 3px solid var(--colour, #0072b2); }
   .both { border-image: linear-gradient(90deg, #0072b2 50%, #009e73 50%) 1; }

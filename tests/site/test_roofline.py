@@ -104,7 +104,7 @@ TYPE = """([settings, names]) => {
             ticks: ['x', 'y'].map((axis) =>
                 all(`[data-axis=${axis}]`).map((tick) => [tick.textContent, ...place(tick)])),
             dots: Object.fromEntries(all('.dot').map((dot) => [dot.dataset.name, place(dot)])),
-            names: all('.name').map((name) => sides(name.getBoundingClientRect())),
+            names: all('.hung').map((name) => sides(name.getBoundingClientRect())),
             leaders: all('.leader').map((leader) => sides(leader.getBoundingClientRect())),
             roofs: all('.roof').map((roof) => roof.classList.contains('cached')),
             frame: sides(root.querySelector('svg').getBoundingClientRect()),
