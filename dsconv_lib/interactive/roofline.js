@@ -1,10 +1,8 @@
 // The least time of a layer and of its separable form on a machine: dsconv_lib/roofline, as a picture and in numbers.
 
 const none = () => [];
-// Steps of about a third, from 1 to 10 to the power of `decades`.
-const upTo = (decades) =>
-  [...Array(decades).keys()].flatMap((e) => [1, 1.5, 2, 3, 5, 7].map((n) => n * 10 ** e)).filter(Number.isInteger)
-    .concat(10 ** decades);
+// The rates' sliders go about as many times up at each step.
+const STEPS = [...Array(5).keys()].flatMap((e) => [1, 1.5, 2, 3, 5, 7].map((n) => n * 10 ** e)).filter(Number.isInteger);
 const doubled = (powers) => [...Array(powers + 1).keys()].map((e) => 2 ** e);
 const field = (name, title, symbol, stops) => ({ name, title, symbol, stops, min: stops[0], max: stops.at(-1) });
 const LAYER = [
@@ -15,10 +13,10 @@ const LAYER = [
   field("batch", "batch", () => ["B"], doubled(9)),
 ];
 const MACHINE = [
-  field("peak", "peak, GFLOP/s", none, upTo(5)),
-  field("memory", "memory, GB/s", none, upTo(5)),
+  field("peak", "peak, GFLOP/s", none, STEPS),
+  field("memory", "memory, GB/s", none, STEPS),
   field("cache_size", "cache, MiB", none, [0, ...doubled(10)]),
-  field("cache", "cache, GB/s", none, upTo(5)),
+  field("cache", "cache, GB/s", none, STEPS),
 ];
 
 export const compute = ({ in_size, kernel_size, in_channels, out_channels, batch, ...machine }) => {

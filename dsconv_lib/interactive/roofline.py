@@ -34,10 +34,10 @@ class RooflineFigure(InteractiveFigure):
     in_channels = Int(32, min=1, max=1024).tag(sync=True)
     out_channels = Int(64, min=1, max=1024).tag(sync=True)
     batch = Int(1, min=1, max=512).tag(sync=True)
-    peak = Int(100, min=1, max=100_000).tag(sync=True)
-    memory = Int(10, min=1, max=100_000).tag(sync=True)
+    peak = Int(100, min=1, max=70_000).tag(sync=True)
+    memory = Int(10, min=1, max=70_000).tag(sync=True)
     cache_size = Int(1, min=0, max=1024).tag(sync=True)
-    cache = Int(60, min=1, max=100_000).tag(sync=True)
+    cache = Int(60, min=1, max=70_000).tag(sync=True)
 
     @property
     def device(self) -> Device:

@@ -19,7 +19,7 @@ SIZES = {
     "out_channels": st.integers(1, 1024),
     "batch": st.integers(1, 512),
 }
-RATES = dict.fromkeys(["peak", "memory", "cache"], st.integers(1, 100_000))
+RATES = dict.fromkeys(["peak", "memory", "cache"], st.integers(1, 70_000))
 
 
 def ratios(sentence):
