@@ -49,30 +49,17 @@ const STYLE = `
   .bar { display: flex; height: 1.5rem; margin-bottom: 0.6rem; }
   .bar div { background: var(--colour); transition: width 0.2s; }
   span:is(.standard, .depthwise, .pointwise) { border-bottom: 3px solid var(--colour); }
-  .caption, .ratio, td { font-variant-numeric: tabular-nums; }
+  .caption, .ratio { font-variant-numeric: tabular-nums; }
   .caption { margin: 0 0 0.3rem; }
-  table { --line: color-mix(in srgb, currentcolor 30%, transparent); width: 100%; margin-top: 1rem; border-collapse: collapse; }
-  :is(th, td) { padding: 0.35rem 0.5rem; border-bottom: 1px solid var(--line); text-align: right; }
-  th:first-child { padding-left: 0; text-align: left; }
-  @container (max-width: 32rem) {
-    thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-    table, tbody, tr, th, td { display: block; }
-    tbody tr { padding: 0.4rem 0; border-bottom: 1px solid var(--line); }
-    tbody :is(th, td) { padding: 0.1rem 0; border: 0; }
-    td { display: flex; justify-content: space-between; }
-    td::before { content: attr(data-label); }
-  }
 `;
 
 const render = ({ model, el }) => {
-  const root = stage({ model, el }, STYLE);
+  const root = stage({ model, el }, TABLE_STYLE + STYLE);
   const { values, show, element } = form(model, FIELDS, problem);
   const result = announced("result");
   const bars = make("div", { ariaHidden: "true" });
   const ratio = make("p", { className: "ratio" });
-  const body = make("tbody");
-  const columns = ["MACs", "weights", "bytes (float32)"];
-  const head = ["operation", ...columns].map((text) => make("th", { scope: "col", textContent: text }));
+  const costs = table("operation", "MACs", "weights", "bytes (float32)");
   const parts = ["standard", "depthwise", "pointwise"].map((name) => div(name));
   const captions = [0, 1].map(() => make("p", { className: "caption" }));
   bars.append(captions[0], div("bar", parts[0]), captions[1], div("bar", parts[1], parts[2]));
@@ -81,13 +68,13 @@ const render = ({ model, el }) => {
   const draw = () => {
     show();
     const set = values();
-    const { out_size, ...costs } = compute(set);
-    const { standard, depthwise, pointwise, separable } = costs;
+    const { out_size, ...operations } = compute(set);
+    const { standard, depthwise, pointwise, separable } = operations;
     result.textContent =
       `Standard: ${grouped(standard.macs)} MACs. Separable: ${grouped(depthwise.macs)} + ${grouped(pointwise.macs)} = ` +
       `${grouped(separable.macs)} MACs, ${comparison(standard.macs, separable.macs)}.`;
     const longest = Math.max(standard.macs, separable.macs);
-    for (const part of parts) part.style.width = `${(100 * costs[part.className].macs) / longest}%`;
+    for (const part of parts) part.style.width = `${(100 * operations[part.className].macs) / longest}%`;
     captions[0].replaceChildren(coloured("standard", "standard"), ` ${grouped(standard.macs)}`);
     captions[1].replaceChildren(
       coloured("depthwise", "depthwise"), ` ${grouped(depthwise.macs)} + `,
@@ -104,13 +91,10 @@ const render = ({ model, el }) => {
       ` = ${shares[0].toFixed(4)} + ${shares[1].toFixed(4)} = ${(shares[0] + shares[1]).toFixed(4)}, `,
       `for the MACs and for the weights. The output is ${out_size} × ${out_size}.`,
     );
-    body.replaceChildren(...Object.entries(costs).map(([name, { macs, params, bytes }]) => {
-      const cells = [macs, params, bytes].map((count) => make("td", { textContent: grouped(count) }));
-      cells.forEach((cell, column) => (cell.dataset.label = columns[column]));
-      return make("tr", {}, make("th", { scope: "row" }, coloured(name, name)), ...cells);
-    }));
+    costs.fill(Object.entries(operations).map(([name, { macs, params, bytes }]) =>
+      [coloured(name, name), ...[macs, params, bytes].map(grouped)]));
   };
-  root.append(result, bars, ratio, element, make("table", {}, make("thead", {}, make("tr", {}, ...head)), body));
+  root.append(result, bars, ratio, element, costs.element);
   return follow(model, draw);
 };
 

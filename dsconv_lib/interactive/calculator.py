@@ -19,7 +19,7 @@ class Calculator(InteractiveFigure):
         SpecError: on showing it, if the values are those of no convolution.
     """
 
-    _esm = module("calculator.js")
+    _esm = module("table.js", "calculator.js")
     label = Unicode("Calculator of the cost of a layer").tag(sync=True)
     in_size = Int(8, min=1, max=224).tag(sync=True)
     kernel_size = Int(5, min=1, max=11).tag(sync=True)

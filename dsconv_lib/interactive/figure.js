@@ -37,7 +37,7 @@ const change = (model, values) => {
 // Whole numbers, each with a slider and a box that agree. A value that cannot be is not taken: the form says why,
 // and goes as near to it as can be.
 //   fields: [{ name, title, symbol(), min, max }]; with `word` and `number(values)`, the trait may hold that word in
-//   place of a number, and a tick switches between the two.
+//   place of a number, and a tick switches between the two; with `stops`, the slider has these values alone.
 //   problem(values): why these cannot stand together, or "".
 const form = (model, fields, problem) => {
   const values = () => Object.fromEntries(fields.map(({ name }) => [name, model.get(name)]));
@@ -69,11 +69,12 @@ const form = (model, fields, problem) => {
   };
 
   const rows = fields.map((field) => {
-    const { title, symbol, min, max, word } = field;
-    const slider = make("input", { type: "range", min, max, ariaLabel: title });
+    const { title, symbol, min, max, word, stops } = field;
+    const ends = stops ? { min: 0, max: stops.length - 1 } : { min, max };
+    const slider = make("input", { type: "range", ...ends, ariaLabel: title });
     const box = make("input", { type: "number", min, max, ariaLabel: `${title}, as a number` });
     const tick = make("input", { type: "checkbox" });
-    slider.oninput = () => settle(field, slider.valueAsNumber);
+    slider.oninput = () => settle(field, stops ? stops[slider.value] : slider.valueAsNumber);
     box.oninput = () => attempt(field, box.valueAsNumber);
     box.onchange = () => settle(field, box.valueAsNumber);
     tick.onchange = () => {
@@ -86,7 +87,9 @@ const form = (model, fields, problem) => {
   });
   const show = () => {
     for (const { field, slider, box, tick } of rows) {
-      slider.value = box.value = number(field);
+      const present = (box.value = number(field));
+      slider.value = field.stops?.findLastIndex((stop) => stop <= present) ?? present;
+      if (field.stops) slider.ariaValueText = grouped(present);
       tick.checked = slider.disabled = box.disabled = model.get(field.name) === field.word;
     }
   };

@@ -14,6 +14,7 @@ from traitlets import TraitError
 from dsconv_lib import cost, spec
 from dsconv_lib.interactive.calculator import Calculator
 from dsconv_lib.interactive.levels import Levels
+from dsconv_lib.interactive.roofline import RooflineFigure
 from dsconv_lib.interactive.window import SlidingWindow
 from dsconv_lib.spec import SpecError
 
@@ -35,7 +36,7 @@ def test_no_text_ends_the_script_or_the_attribute_early():
     assert 'aria-label="&quot;&lt;/script&gt;&lt;b&gt;"' in html
 
 
-@pytest.mark.parametrize("figure", [Calculator(), Levels(), SlidingWindow()])
+@pytest.mark.parametrize("figure", [Calculator(), Levels(), RooflineFigure(), SlidingWindow()])
 def test_its_text_is_the_same_in_every_process(figure):
     kind = type(figure)
     program = (

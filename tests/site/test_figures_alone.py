@@ -4,10 +4,17 @@ import pytest
 
 from dsconv_lib.interactive.calculator import Calculator
 from dsconv_lib.interactive.levels import Levels
+from dsconv_lib.interactive.roofline import RooflineFigure
 from dsconv_lib.interactive.window import SlidingWindow
 from tests.site.site_checks import look, visit
 
-FIGURES = [Calculator(), Levels(), SlidingWindow(), SlidingWindow(operation="separable", step=40)]
+FIGURES = [
+    Calculator(),
+    Levels(),
+    RooflineFigure(),
+    SlidingWindow(),
+    SlidingWindow(operation="separable", step=40),
+]
 # The part of each that moves, and for how long.
 MOVING = [
     (Calculator(), ".bar div", "0.2s"),
