@@ -10,6 +10,8 @@ import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -69,6 +71,10 @@ class FusedNetwork:
             )
         if tuple(images.shape) != self._shape:
             self._steps, self._shape = list(self._planned(images.shape)), tuple(images.shape)
+            most = max(
+                each.rows * each.map.shape[1] * each.part.channels[0] for each in self._steps
+            )
+            self._between = [np.empty(most, np.float32) for _ in range(self._threads)]
         x = images.detach().numpy()
         for step in self._steps:
             self._run(step, x)
@@ -82,25 +88,36 @@ class FusedNetwork:
         """Fill the step's map: each thread a share of its rows."""
         rows, threads = len(step.map), self._threads
         shares = [(rows * n // threads, rows * (n + 1) // threads) for n in range(threads)]
-        others = [
-            self._pool.submit(step.part.fill, x, step.map, share, step.rows, step.spec)
-            for share in shares[1:]
+        calls = [
+            partial(step.part.fill, x, step.map, share, step.rows, step.spec, between)
+            for share, between in zip(shares, self._between, strict=True)
         ]
-        step.part.fill(x, step.map, shares[0], step.rows, step.spec)
+        others = [self._pool.submit(call) for call in calls[1:]]
+        calls[0]()
         for done in others:
             done.result()
 
     def _planned(self, shape: tuple[int, ...]) -> Iterator[_Step]:
+        """Plan each part; the maps lie in two places in turn, so that what is written to was read just before."""
         batch, _, *sides = shape
         size: Sizes = tuple(sides)
-        for conv, part in self._parts:
+        specs_ = []
+        for conv, _ in self._parts:
             channels, groups = (conv.in_channels, conv.out_channels), conv.groups
             window = {name: getattr(conv, name) for name in ("stride", "padding", "dilation")}
-            spec = specs.standard(*channels, size, conv.kernel_size, groups=groups, **window)
-            size = spec.out_size
-            rows = batch * size[0]
-            map_ = np.empty((rows, size[1], part.channels[1]), np.float32)
-            yield _Step(part, spec, map_, part.rows_at_a_time(spec, rows, self._threads))
+            specs_.append(
+                specs.standard(*channels, size, conv.kernel_size, groups=groups, **window)
+            )
+            size = specs_[-1].out_size
+        parts = [part for _, part in self._parts]
+        shapes = [
+            (batch * spec.out_size[0], spec.out_size[1], part.channels[1])
+            for spec, part in zip(specs_, parts, strict=True)
+        ]
+        places = [np.empty(max(map(prod, shapes[n::2])), np.float32) for n in (0, 1)]
+        for n, (part, spec, shape) in enumerate(zip(parts, specs_, shapes, strict=True)):
+            map_ = places[n % 2][: prod(shape)].reshape(shape)
+            yield _Step(part, spec, map_, part.rows_at_a_time(spec, shape[0], self._threads))
 
     def __str__(self) -> str:
         """Return the plan, a line for each block."""

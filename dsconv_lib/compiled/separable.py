@@ -55,7 +55,9 @@ class Block:
         spec, mixing = specs.of_separable(x, *self.weights, **window)
         pixels = widen(pixels_of(x, spec), self.channels[0])
         y = np.empty((len(x) * spec.out_size[0], spec.out_size[1], self.channels[1]), x.dtype)
-        self.fill(pixels, y, (0, len(y)), self.rows_at_a_time(spec, len(y)), spec)
+        size = self.rows_at_a_time(spec, len(y))
+        between = np.empty(size * y.shape[1] * self.channels[0], x.dtype)
+        self.fill(pixels, y, (0, len(y)), size, spec, between)
         images = y.reshape(len(x), *spec.out_size, -1)[..., : mixing.out_channels]
         return images.transpose(0, 3, 1, 2)
 
@@ -69,23 +71,34 @@ class Block:
         size, width = self.kernel.itemsize, spec.out_size[1]
         return rows_at_a_time(rows, width, self.channels, itemsize=size, threads=threads)
 
-    def fill(self, x: Array, y: Array, rows: tuple[int, int], size: int, spec: ConvSpec) -> None:
-        """Fill rows first to last of y (rows of all images, W_out, N) from x (B, H, W, M), `size` at a time."""
+    def fill(
+        self,
+        x: Array,
+        y: Array,
+        rows: tuple[int, int],
+        size: int,
+        spec: ConvSpec,
+        between: Array,
+    ) -> None:
+        """Fill rows first to last of y (rows of all images, W_out, N) from x (B, H, W, M), `size` at a time.
+
+        `between` is any memory for that many rows of M channels. Kept from call to call, it stays in the cache.
+        """
         sides = spec.kernel_size[0], spec.out_size[0]
         window = sides, corner_of(spec), window_of(spec, spec.stride), self.relu
-        _fill(x, self.kernel, self.panels, self.biases, y, rows, size, window)
+        _fill(x, self.kernel, self.panels, self.biases, y, between, rows, size, window)
 
 
 @njit(cache=True, nogil=True)
-def _fill(x, kernel, panels, biases, y, rows, size, window):
+def _fill(x, kernel, panels, biases, y, between, rows, size, window):
     sides, corner, along, relu = window
     width, channels = y.shape[1], x.shape[3]
-    between = np.empty((size, width, channels), x.dtype)
     for start in range(rows[0], rows[1], size):
         end = min(start + size, rows[1])
-        blocked_loops(x, kernel, biases[0], between, (start, end), sides, corner, along, relu)
         pixels = (end - start) * width
-        filtered = between.reshape(size * width, channels)[:pixels]
+        filtered = between[: pixels * channels].reshape(pixels, channels)
+        some = filtered.reshape(end - start, width, channels)
+        blocked_loops(x, kernel, biases[0], some, (start, end), sides, corner, along, relu)
         multiply(filtered, panels, biases[1], y[start:end].reshape(pixels, y.shape[2]), relu)
 
 

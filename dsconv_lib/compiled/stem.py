@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 from dsconv_lib.compiled.depthwise import corner_of, widen
@@ -40,23 +39,34 @@ class Stem:
         width, size = spec.out_size[1], self.bias.itemsize
         return rows_at_a_time(rows, width, self.channels, itemsize=size, threads=threads)
 
-    def fill(self, x: Array, y: Array, rows: tuple[int, int], size: int, spec: ConvSpec) -> None:
-        """Fill rows first to last of y (rows of all images, W_out, N) from x (B, M, H, W), `size` at a time."""
+    def fill(
+        self,
+        x: Array,
+        y: Array,
+        rows: tuple[int, int],
+        size: int,
+        spec: ConvSpec,
+        between: Array,
+    ) -> None:
+        """Fill rows first to last of y (rows of all images, W_out, N) from x (B, M, H, W), `size` at a time.
+
+        `between` is any memory for that many rows of windows.
+        """
         window = spec.out_size[0], corner_of(spec), spec.kernel_size, spec.stride, spec.dilation
-        _fill(x, self.panels, self.bias, y, rows, size, window)
+        _fill(x, self.panels, self.bias, y, between, rows, size, window)
 
 
 @njit(cache=True, nogil=True)
-def _fill(x, panels, bias, y, rows, size, window):
+def _fill(x, panels, bias, y, between, rows, size, window):
     width, numbers = y.shape[1], panels.shape[1]
-    windows = np.empty((size, width, numbers), x.dtype)
     for start in range(rows[0], rows[1], size):
         end = min(start + size, rows[1])
-        for row in range(start, end):
-            _write_windows(x, windows[row - start], row, window)
         pixels = (end - start) * width
-        written = windows.reshape(size * width, numbers)[:pixels]
-        multiply(written, panels, bias, y[start:end].reshape(pixels, y.shape[2]), True)
+        windows = between[: pixels * numbers].reshape(pixels, numbers)
+        for row in range(start, end):
+            first = (row - start) * width
+            _write_windows(x, windows[first : first + width], row, window)
+        multiply(windows, panels, bias, y[start:end].reshape(pixels, y.shape[2]), True)
 
 
 @njit(cache=True, nogil=True)
