@@ -140,7 +140,7 @@ class Setting:
 
 def compiled() -> Any:
     """The compiled loops, or None where Numba is not installed."""
-    there = find_spec("numba") and find_spec("dsconv_lib.compiled")
+    there = find_spec("numba")
     return import_module("dsconv_lib.compiled") if there else None
 
 
