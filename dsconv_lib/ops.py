@@ -353,6 +353,7 @@ def _unpad(padded: Array, spec: ConvSpec) -> Array:
 
 
 def check_grad(grad_output: Array, x: Array, spec: ConvSpec) -> None:
+    """Raise SpecError unless `grad_output` has the shape and dtype of the output for `x`."""
     specs.check_array("grad_output", grad_output, "(batch, out_channels, out_height, out_width)")
     expected = spec.output_shape(len(x))
     if grad_output.shape != expected or grad_output.dtype != x.dtype:

@@ -15,8 +15,16 @@ from dsconv_lib.compiled.depthwise import (  # noqa: E402
     nested,
     weight_gradient,
 )
-
 from dsconv_lib.compiled.network import fuse  # noqa: E402
-from dsconv_lib.compiled.separable import separable  # noqa: E402
+from dsconv_lib.compiled.separable import Block, separable  # noqa: E402
 
-__all__ = ["depthwise", "depthwise_backward", "input_gradient", "nested", "weight_gradient"]
+__all__ = [
+    "Block",
+    "depthwise",
+    "depthwise_backward",
+    "fuse",
+    "input_gradient",
+    "nested",
+    "separable",
+    "weight_gradient",
+]

@@ -8,8 +8,8 @@ from dsconv_lib.compiled.forward import COLUMNS, read
 from dsconv_lib.compiled.lanes import BYTES, load, multiply_add, store
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def weight_gradient_loops(x, grad, sums, corner, window):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def weight_gradient_loops(x, grad, sums, corner, window):
     """Add to sums, for each image, the products of pixels and gradients that meet at each tap.
 
     Args:
@@ -45,8 +45,8 @@ def weight_gradient_loops(x, grad, sums, corner, window):  # type: ignore[no-unt
             j += COLUMNS
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _four(x, grad, sums, at, kernel, step, apart, edge):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _four(x, grad, sums, at, kernel, step, apart, edge):
     """Add the products of four neighbouring outputs: a sum is read and written once for all four."""
     pixel, out, to, w, top, bottom, down = at
     width, channels = x.shape[2:]
@@ -59,14 +59,20 @@ def _four(x, grad, sums, at, kernel, step, apart, edge):  # type: ignore[no-unty
                 tap = to + (u * columns + v) * channels + c
                 column, place = w + v * len(apart), pixel + u * down + v * len(apart) * channels + c
                 total = multiply_add(g0, read(x, place, column, width, edge), load(sums, tap))
-                total = multiply_add(g1, read(x, place + next_x, column + next_, width, edge), total)
-                total = multiply_add(g2, read(x, place + 2 * next_x, column + 2 * next_, width, edge), total)
-                total = multiply_add(g3, read(x, place + 3 * next_x, column + 3 * next_, width, edge), total)
+                total = multiply_add(
+                    g1, read(x, place + next_x, column + next_, width, edge), total
+                )
+                total = multiply_add(
+                    g2, read(x, place + 2 * next_x, column + 2 * next_, width, edge), total
+                )
+                total = multiply_add(
+                    g3, read(x, place + 3 * next_x, column + 3 * next_, width, edge), total
+                )
                 store(sums, tap, total)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _one(x, grad, sums, at, kernel, apart):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _one(x, grad, sums, at, kernel, apart):
     """Add the products of one output, at the end of a row."""
     pixel, out, to, w, top, bottom, down = at
     width, channels = x.shape[2:]

@@ -71,9 +71,7 @@ def depthwise_backward(
     )
 
 
-def input_gradient(
-    grad_output: Array, x: Array, weight: Array, **window: Unpack[Window]
-) -> Array:
+def input_gradient(grad_output: Array, x: Array, weight: Array, **window: Unpack[Window]) -> Array:
     """Differentiate `depthwise` with respect to `x`: a depthwise convolution of the output's gradient.
 
     Its kernel is turned by half a turn. Where the stride is more than 1, zeros fill the places that it stepped over.
@@ -93,13 +91,11 @@ def input_gradient(
     corner = tuple(span - 1 - before for span, (before, _) in spans)
     _convolve(grad, turned, grad_x, corner, spec, (1, 1))
     each = grad_x[..., : spec.out_channels].reshape(*grad_x.shape[:3], x.shape[1], -1)
-    summed = each[..., 0] if each.shape[-1] == 1 else each.sum(axis=-1)
+    summed: Array = each[..., 0] if each.shape[-1] == 1 else each.sum(axis=-1)
     return summed.transpose(0, 3, 1, 2)
 
 
-def weight_gradient(
-    grad_output: Array, x: Array, weight: Array, **window: Unpack[Window]
-) -> Array:
+def weight_gradient(grad_output: Array, x: Array, weight: Array, **window: Unpack[Window]) -> Array:
     """Differentiate `depthwise` with respect to `weight`: each tap's sum of the products that met there.
 
     Arguments and errors are those of `ops.depthwise_backward`; the result is shaped like `weight`.
@@ -116,11 +112,17 @@ def weight_gradient(
     grad = widen(channels_last(grad_output), whole)
     sums = np.zeros((len(x), *spec.kernel_size, whole), x.dtype)
     weight_gradient_loops(pixels, grad, sums, corner_of(spec), window_of(spec, spec.stride))
-    return sums.sum(axis=0)[..., : spec.out_channels].transpose(2, 0, 1).reshape(weight.shape)
+    summed: Array = sums.sum(axis=0)[..., : spec.out_channels].transpose(2, 0, 1)
+    return summed.reshape(weight.shape)
 
 
 def _convolve(
-    pixels: Array, kernel: Array, y: Array, corner: tuple[int, ...], spec: ConvSpec, stride: tuple[int, ...]
+    pixels: Array,
+    kernel: Array,
+    y: Array,
+    corner: tuple[int, ...],
+    spec: ConvSpec,
+    stride: tuple[int, ...],
 ) -> None:
     rows = y.reshape(-1, *y.shape[2:])
     sides = kernel.shape[0], y.shape[1]

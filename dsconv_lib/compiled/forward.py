@@ -28,7 +28,7 @@ def known(number: int) -> tuple[int, ...]:
     return (0,) * number
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def nested_loops(x: Any, weight: Any, y: Any, corner: Any, stride: Any, dilation: Any) -> None:
     """Fill y (B, H_out, W_out, C): chapter 2's loops, the channel innermost, compiled as they stand."""
     for b in range(y.shape[0]):
@@ -44,8 +44,8 @@ def nested_loops(x: Any, weight: Any, y: Any, corner: Any, stride: Any, dilation
                                 y[b, i, j, c] += weight[u, v, c] * x[b, h, w, c]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def blocked_loops(x, weight, bias, y, rows, sides, corner, window, relu):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def blocked_loops(x, weight, bias, y, rows, sides, corner, window, relu):
     """Fill some rows of the output: four neighbouring pixels at a time, their sums in registers.
 
     Args:
@@ -70,14 +70,23 @@ def blocked_loops(x, weight, bias, y, rows, sides, corner, window, relu):  # typ
         top = max(0, -(h // apart_down))  # the kernel's rows from top to bottom are inside
         bottom = max(top, min(sides[0], -((h - height) // apart_down)))
         for part in range(-(-width_out // COLUMNS)):
-            j = max(0, min(part * COLUMNS, width_out - COLUMNS))  # the last block overlaps its neighbour
+            j = max(
+                0, min(part * COLUMNS, width_out - COLUMNS)
+            )  # the last block overlaps its neighbour
             w = j * len(step) - corner[1]
             pixel = ((image * height + h) * width + w) * channels
             out = ((row - rows[0]) * width_out + j) * channels
             at = pixel, out, w, top, bottom, down
             if width_out < COLUMNS:
                 for n in range(width_out):
-                    at = pixel + n * len(step) * channels, out + n * channels, w + n * len(step), top, bottom, down
+                    at = (
+                        pixel + n * len(step) * channels,
+                        out + n * channels,
+                        w + n * len(step),
+                        top,
+                        bottom,
+                        down,
+                    )
                     _one(x, weight, bias, y, at, kernel, apart, relu)
             elif w < 0 or w + reach >= width:
                 _four(x, weight, bias, y, at, kernel, step, apart, relu, True)
@@ -85,8 +94,8 @@ def blocked_loops(x, weight, bias, y, rows, sides, corner, window, relu):  # typ
                 _four(x, weight, bias, y, at, kernel, step, apart, relu, None)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _four(x, weight, bias, y, at, kernel, step, apart, relu, edge):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _four(x, weight, bias, y, at, kernel, step, apart, relu, edge):
     """Compute four neighbouring outputs: what they share is read once."""
     pixel, out, w, top, bottom, down = at
     width, channels = x.shape[2:]
@@ -101,16 +110,20 @@ def _four(x, weight, bias, y, at, kernel, step, apart, relu, edge):  # type: ign
                 column, place = w + v * len(apart), pixel + u * down + v * len(apart) * channels + c
                 t0 = multiply_add(tap, read(x, place, column, width, edge), t0)
                 t1 = multiply_add(tap, read(x, place + next_x, column + next_, width, edge), t1)
-                t2 = multiply_add(tap, read(x, place + 2 * next_x, column + 2 * next_, width, edge), t2)
-                t3 = multiply_add(tap, read(x, place + 3 * next_x, column + 3 * next_, width, edge), t3)
+                t2 = multiply_add(
+                    tap, read(x, place + 2 * next_x, column + 2 * next_, width, edge), t2
+                )
+                t3 = multiply_add(
+                    tap, read(x, place + 3 * next_x, column + 3 * next_, width, edge), t3
+                )
         _finish(y, out + c, t0, relu)
         _finish(y, out + channels + c, t1, relu)
         _finish(y, out + 2 * channels + c, t2, relu)
         _finish(y, out + 3 * channels + c, t3, relu)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _one(x, weight, bias, y, at, kernel, apart, relu):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _one(x, weight, bias, y, at, kernel, apart, relu):
     """Compute one output, in a row that has fewer than four."""
     pixel, out, w, top, bottom, down = at
     width, channels = x.shape[2:]
@@ -126,8 +139,8 @@ def _one(x, weight, bias, y, at, kernel, apart, relu):  # type: ignore[no-untype
         _finish(y, out + c, total, relu)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def read(x, place, column, width, edge):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def read(x, place, column, width, edge):
     """Load lanes of a pixel; at an edge, zeros where its column lies outside."""
     if edge is None:
         return load(x, place)
@@ -136,8 +149,8 @@ def read(x, place, column, width, edge):  # type: ignore[no-untyped-def]
     return zeros(x)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _finish(y, place, total, relu):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _finish(y, place, total, relu):
     if relu is None:
         store(y, place, total)
     else:

@@ -1,7 +1,7 @@
 """A vector register in a compiled loop: sixteen float32, or eight float64, side by side, in one instruction.
 
 Left alone, a compiler gives up on a loop that writes to several places: it cannot see that none of them overlaps what
-the loop reads. These five functions say it: `load` and `store` move 64 bytes, neighbouring channels of one pixel.
+the loop reads. These functions say it: `load` and `store` move 64 bytes, neighbouring channels of one pixel.
 Where a processor's registers are narrower, one of these is two or four of them.
 """
 
@@ -18,7 +18,7 @@ from numba.extending import intrinsic, models, register_model
 BYTES = 64
 
 
-class Lanes(types.Type):  # type: ignore[misc]
+class Lanes(types.Type):
     """As many numbers as fill `BYTES`."""
 
     def __init__(self, dtype: Any) -> None:
@@ -27,7 +27,7 @@ class Lanes(types.Type):  # type: ignore[misc]
 
 
 @register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Lanes) -> None:
         number = ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType()
         super().__init__(manager, kind, ir.VectorType(number, BYTES * 8 // kind.dtype.bitwidth))
@@ -53,33 +53,35 @@ def vector_function(builder: Any, vector: Any, bits: int) -> Any:
     return cgutils.get_or_insert_function(builder.module, kind, name)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(_: Any, array: Any, start: Any) -> Any:
     """Read the lanes of a contiguous array that begin at element `start`, counted through all dimensions."""
     require_contiguous(array)
     lanes = Lanes(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = lanes_at(context, builder, signature.args[0], *arguments, lanes)
+        array_, start_ = arguments
+        place = lanes_at(context, builder, signature.args[0], array_, start_, lanes)
         return builder.load(place, align=array.dtype.bitwidth // 8)
 
     return lanes(array, types.intp), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(_: Any, array: Any, start: Any, value: Any) -> Any:
     """Write lanes to a contiguous array, from element `start` on."""
     require_contiguous(array)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = lanes_at(context, builder, signature.args[0], *arguments[:2], value)
-        builder.store(arguments[2], place, align=array.dtype.bitwidth // 8)
+        array_, start_, value_ = arguments
+        place = lanes_at(context, builder, signature.args[0], array_, start_, value)
+        builder.store(value_, place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def zeros(_: Any, array: Any) -> Any:
     """Return lanes of zeros, of the type of an array's numbers."""
     lanes = Lanes(array.dtype)
@@ -90,7 +92,7 @@ def zeros(_: Any, array: Any) -> Any:
     return lanes(array), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def multiply_add(_: Any, a: Any, b: Any, total: Any) -> Any:
     """Return a * b + total, lane by lane, in one instruction where the processor has it."""
 
@@ -101,7 +103,7 @@ def multiply_add(_: Any, a: Any, b: Any, total: Any) -> Any:
     return total(a, b, total), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def maximum(_: Any, a: Any, b: Any) -> Any:
     """Return the larger of a and b, lane by lane; of a NaN in a, the NaN."""
 

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from dsconv_lib.compiled.separable import Block
 from dsconv_lib.compiled.stem import Stem
 from dsconv_lib.errors import UserError
 from dsconv_lib.models import MobileNetV1
-from dsconv_lib.spec import Array, ConvSpec, Window, require_int
+from dsconv_lib.spec import Array, ConvSpec, Sizes, require_int
 
 
 class FuseError(UserError, ValueError):
@@ -43,10 +44,12 @@ class FusedNetwork:
 
     def __init__(self, model: MobileNetV1, threads: int) -> None:
         with torch.no_grad():
-            layers = copy.deepcopy(model).float().eval().features
-            first, *rest = (fuse_conv_bn_eval(layer.conv, layer.norm) for layer in layers)
+            layers: Any = copy.deepcopy(model).float().eval().features
+            folded: list[nn.Conv2d] = [fuse_conv_bn_eval(each.conv, each.norm) for each in layers]
+        first, *rest = folded
         blocks = [_block(*pair) for pair in zip(rest[::2], rest[1::2], strict=True)]
-        self._parts = list(zip((first, *rest[::2]), (Stem(*_arrays(first)), *blocks), strict=True))
+        parts: list[Stem | Block] = [Stem(*_arrays(first)), *blocks]
+        self._parts = list(zip((first, *rest[::2]), parts, strict=True))
         self._classifier = copy.deepcopy(model.classifier).float()
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads)
@@ -61,7 +64,9 @@ class FusedNetwork:
         """
         if images.dtype != torch.float32 or images.ndim != 4 or images.device.type != "cpu":
             given = f"images are {images.dtype} of shape {tuple(images.shape)} on {images.device}"
-            raise FuseError(f"{given}: expected float32 (batch, channels, height, width) on the CPU")
+            raise FuseError(
+                f"{given}: expected float32 (batch, channels, height, width) on the CPU"
+            )
         if tuple(images.shape) != self._shape:
             self._steps, self._shape = list(self._planned(images.shape)), tuple(images.shape)
         x = images.detach().numpy()
@@ -86,13 +91,12 @@ class FusedNetwork:
             done.result()
 
     def _planned(self, shape: tuple[int, ...]) -> Iterator[_Step]:
-        batch, _, *size = shape
+        batch, _, *sides = shape
+        size: Sizes = tuple(sides)
         for conv, part in self._parts:
-            window: Window = {"stride": conv.stride, "padding": conv.padding, "dilation": conv.dilation}
-            if isinstance(part, Stem):
-                spec = specs.standard(conv.in_channels, conv.out_channels, size, conv.kernel_size, **window)
-            else:
-                spec = specs.depthwise(conv.in_channels, size, conv.kernel_size, **window)
+            channels, groups = (conv.in_channels, conv.out_channels), conv.groups
+            window = {name: getattr(conv, name) for name in ("stride", "padding", "dilation")}
+            spec = specs.standard(*channels, size, conv.kernel_size, groups=groups, **window)
             size = spec.out_size
             rows = batch * size[0]
             map_ = np.empty((rows, size[1], part.channels[1]), np.float32)

@@ -1,4 +1,4 @@
-"""A matrix product for the pointwise half: its matrix packed once, bias and ReLU added before a result leaves a register.
+"""A matrix product for the pointwise half: its matrix packed once, bias and ReLU done before a result is stored.
 
 A library's product must take any matrix: it packs it anew at each call, and leaves bias and ReLU to another pass. Here
 a tile of outputs, some rows of pixels by two registers of channels, stays in registers while the loop over the input
@@ -28,7 +28,7 @@ DEPTH = 256  # input channels in one go: a panel of so many stays in the first-l
 
 def panel_width(dtype: Any) -> int:
     """Return how many output channels a tile has."""
-    return 2 * BYTES // np.dtype(dtype).itemsize
+    return 2 * BYTES // int(np.dtype(dtype).itemsize)
 
 
 def pack(matrix: Array) -> Array:
@@ -44,8 +44,8 @@ def pack(matrix: Array) -> Array:
     return np.ascontiguousarray([matrix[:, start : start + width] for start in starts])
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def tile(_, rows, begun, relu, x, at, panels, panel, y, out, bias, n, steps):  # type: ignore[no-untyped-def]
+@intrinsic(prefer_literal=True)
+def tile(_, rows, begun, relu, x, at, panels, panel, y, out, bias, n, steps):
     """Compute a tile of y, its first number at element `out`, its loop over the input channels in LLVM's words.
 
     Numba has no way to name 28 registers. Python, which writes the loop down, has lists.
@@ -64,9 +64,12 @@ def tile(_, rows, begun, relu, x, at, panels, panel, y, out, bias, n, steps):  #
     for kind in kinds:
         require_contiguous(kind)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         values = arguments[3:]
-        arrays = [_Array(context, builder, kind, values[i]) for kind, i in zip(kinds, (0, 2, 4, 6), strict=True)]
+        arrays = [
+            _Array(context, builder, kind, values[i])
+            for kind, i in zip(kinds, (0, 2, 4, 6), strict=True)
+        ]
         starts = [values[i] for i in (1, 3, 5, 7)]
         options = rows.literal_value, begun is not types.none, relu is not types.none
         _write_tile(builder, arrays, starts, cgutils.unpack_tuple(builder, values[8]), options)
@@ -108,7 +111,13 @@ class _Array:
         return build.shuffle_vector(lone, undefined, first)
 
 
-def _write_tile(build: Any, arrays: list[_Array], starts: list[Any], steps: list[Any], options: tuple[int, bool, bool]) -> None:
+def _write_tile(
+    build: Any,
+    arrays: list[_Array],
+    starts: list[Any],
+    steps: list[Any],
+    options: tuple[int, bool, bool],
+) -> None:
     """Write down: begin the sums; for each input channel add to all of them; store them."""
     (x, panels, y, bias), (at, panel, out, n) = arrays, starts
     rows, begun, relu = options
@@ -127,7 +136,9 @@ def _write_tile(build: Any, arrays: list[_Array], starts: list[Any], steps: list
     grown = []
     for pixel, pair in zip(pixels, sums, strict=True):
         number = x.spread(build.add(pixel, m))
-        grown.append([build.call(fused, [number, w, s]) for w, s in zip(weights, pair, strict=True)])
+        grown.append(
+            [build.call(fused, [number, w, s]) for w, s in zip(weights, pair, strict=True)]
+        )
     following = build.add(m, index(1))
     for phi, begin, then in [(m, index(0), following), *_flat(sums, first, grown)]:
         phi.add_incoming(begin, before)
@@ -136,7 +147,10 @@ def _write_tile(build: Any, arrays: list[_Array], starts: list[Any], steps: list
     build.position_at_end(after)
     zero = ir.Constant(x.vector, None)
     for start, pair in zip(outs, grown, strict=True):
-        y.store(start, [build.select(build.fcmp_ordered("<", v, zero), zero, v) if relu else v for v in pair])
+        y.store(
+            start,
+            [build.select(build.fcmp_ordered("<", v, zero), zero, v) if relu else v for v in pair],
+        )
 
 
 def _flat(*tables: list[list[Any]]) -> list[tuple[Any, ...]]:
@@ -144,26 +158,54 @@ def _flat(*tables: list[list[Any]]) -> list[tuple[Any, ...]]:
     return [each for rows in zip(*tables, strict=True) for each in zip(*rows, strict=True)]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _panel(begun, relu, x, at, panels, panel, y, bias, n, deep):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _panel(begun, relu, x, at, panels, panel, y, bias, n, deep):
     """Compute one panel, `deep` input channels of it."""
     (pixels, depth), columns = x.shape, y.shape[1]
     steps = deep, depth, columns
     row = 0
     while row + TALL <= pixels:
-        tile(TALL, begun, relu, x, row * depth + at, panels, panel, y, row * columns + n, bias, n, steps)
+        tile(
+            TALL,
+            begun,
+            relu,
+            x,
+            row * depth + at,
+            panels,
+            panel,
+            y,
+            row * columns + n,
+            bias,
+            n,
+            steps,
+        )
         row += TALL
     while row + SHORT <= pixels:
-        tile(SHORT, begun, relu, x, row * depth + at, panels, panel, y, row * columns + n, bias, n, steps)
+        tile(
+            SHORT,
+            begun,
+            relu,
+            x,
+            row * depth + at,
+            panels,
+            panel,
+            y,
+            row * columns + n,
+            bias,
+            n,
+            steps,
+        )
         row += SHORT
     while row < pixels:
-        tile(1, begun, relu, x, row * depth + at, panels, panel, y, row * columns + n, bias, n, steps)
+        tile(
+            1, begun, relu, x, row * depth + at, panels, panel, y, row * columns + n, bias, n, steps
+        )
         row += 1
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def multiply(x, panels, bias, y, relu):  # type: ignore[no-untyped-def]
-    """Fill y (P, N) with x (P, M) times the packed matrix, plus bias (N,); with relu, not None, 0 where that is negative."""
+@njit(cache=True, nogil=True)
+def multiply(x, panels, bias, y, relu):
+    """Fill y (P, N) with x (P, M) times the packed matrix, plus bias (N,); with relu, 0 where that is negative."""
     depth, width = panels.shape[1:]
     even = y.shape[1] // width
     for at in range(0, depth, DEPTH):

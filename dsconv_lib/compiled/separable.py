@@ -1,4 +1,4 @@
-"""A depthwise-separable convolution in one go: some rows are filtered into a buffer, and mixed while it is in the cache.
+"""A depthwise-separable convolution in one go: some rows are filtered into a buffer, and mixed while they are cached.
 
 One after the other, the two halves write the map between them to memory and read it back. Here a block of its rows is
 filtered, given bias and ReLU, multiplied with the pointwise matrix, and forgotten. What is left to move is the input,
@@ -42,12 +42,22 @@ class Block:
         relu: bool,
     ) -> None:
         least = panel_width(depthwise_weight.dtype)
+        self.weights = depthwise_weight, pointwise_weight
         self.kernel = widen(kernel_of(depthwise_weight), least)
         matrix = widen(pointwise_weight[:, :, 0, 0].T, least)
         unseen = self.kernel.shape[-1] - len(matrix)
         self.panels = pack(np.pad(matrix, ((0, unseen), (0, 0))))
         self.biases = widen(depthwise_bias, least), widen(pointwise_bias, least)
         self.relu = relu or None
+
+    def __call__(self, x: Array, **window: Unpack[Window]) -> Array:
+        """Do what `separable` does, with weights that were packed before."""
+        spec, mixing = specs.of_separable(x, *self.weights, **window)
+        pixels = widen(pixels_of(x, spec), self.channels[0])
+        y = np.empty((len(x) * spec.out_size[0], spec.out_size[1], self.channels[1]), x.dtype)
+        self.fill(pixels, y, (0, len(y)), self.rows_at_a_time(spec, len(y)), spec)
+        images = y.reshape(len(x), *spec.out_size, -1)[..., : mixing.out_channels]
+        return images.transpose(0, 3, 1, 2)
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -57,17 +67,17 @@ class Block:
     def rows_at_a_time(self, spec: ConvSpec, rows: int, threads: int = 1) -> int:
         """Choose the rows that are filtered before they are mixed, as `plan.rows_at_a_time` does."""
         size, width = self.kernel.itemsize, spec.out_size[1]
-        return rows_at_a_time(rows, width, sum(self.channels), itemsize=size, threads=threads)
+        return rows_at_a_time(rows, width, self.channels, itemsize=size, threads=threads)
 
     def fill(self, x: Array, y: Array, rows: tuple[int, int], size: int, spec: ConvSpec) -> None:
-        """Fill rows of y (rows of all images, W_out, N) from x (B, H, W, M): first to last, not included, `size` at a time."""
+        """Fill rows first to last of y (rows of all images, W_out, N) from x (B, H, W, M), `size` at a time."""
         sides = spec.kernel_size[0], spec.out_size[0]
         window = sides, corner_of(spec), window_of(spec, spec.stride), self.relu
         _fill(x, self.kernel, self.panels, self.biases, y, rows, size, window)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _fill(x, kernel, panels, biases, y, rows, size, window):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _fill(x, kernel, panels, biases, y, rows, size, window):
     sides, corner, along, relu = window
     width, channels = y.shape[1], x.shape[3]
     between = np.empty((size, width, channels), x.dtype)
@@ -114,12 +124,7 @@ def separable(
         _bias("depthwise_bias", depthwise_bias, spec, x.dtype),
         _bias("pointwise_bias", pointwise_bias, mixing, x.dtype),
     )
-    block = Block(depthwise_weight, pointwise_weight, *biases, relu=relu)
-    pixels = widen(pixels_of(x, spec), block.channels[0])
-    y = np.empty((len(x) * spec.out_size[0], spec.out_size[1], block.channels[1]), x.dtype)
-    block.fill(pixels, y, (0, len(y)), block.rows_at_a_time(spec, len(y)), spec)
-    images = y.reshape(len(x), *spec.out_size, -1)[..., : mixing.out_channels]
-    return images.transpose(0, 3, 1, 2)
+    return Block(depthwise_weight, pointwise_weight, *biases, relu=relu)(x, **window)
 
 
 def _bias(name: str, bias: Array | None, spec: ConvSpec, dtype: Any) -> Array:

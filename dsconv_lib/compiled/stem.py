@@ -38,16 +38,16 @@ class Stem:
     def rows_at_a_time(self, spec: ConvSpec, rows: int, threads: int = 1) -> int:
         """Choose the rows of windows that are written before they are multiplied, as `plan.rows_at_a_time` does."""
         width, size = spec.out_size[1], self.bias.itemsize
-        return rows_at_a_time(rows, width, sum(self.channels), itemsize=size, threads=threads)
+        return rows_at_a_time(rows, width, self.channels, itemsize=size, threads=threads)
 
     def fill(self, x: Array, y: Array, rows: tuple[int, int], size: int, spec: ConvSpec) -> None:
-        """Fill rows of y (rows of all images, W_out, N) from x (B, M, H, W): first to last, not included, `size` at a time."""
+        """Fill rows first to last of y (rows of all images, W_out, N) from x (B, M, H, W), `size` at a time."""
         window = spec.out_size[0], corner_of(spec), spec.kernel_size, spec.stride, spec.dilation
         _fill(x, self.panels, self.bias, y, rows, size, window)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _fill(x, panels, bias, y, rows, size, window):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True)
+def _fill(x, panels, bias, y, rows, size, window):
     width, numbers = y.shape[1], panels.shape[1]
     windows = np.empty((size, width, numbers), x.dtype)
     for start in range(rows[0], rows[1], size):
@@ -59,7 +59,7 @@ def _fill(x, panels, bias, y, rows, size, window):  # type: ignore[no-untyped-de
         multiply(written, panels, bias, y[start:end].reshape(pixels, y.shape[2]), True)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _write_windows(x: Any, windows: Any, row: int, window: Any) -> None:
     """Write the windows (W_out, M * K_h * K_w) of one row of output, zeros where they leave the image."""
     height_out, corner, kernel, stride, dilation = window

@@ -112,6 +112,19 @@ PROGRAMS = [
         "Only the first layer of the pair is counted",
     ),
     (
+        "05-multiplications-to-seconds",
+        "vectors",
+        "import numpy as np\ndef depthwise_rows(image, weight):\n"
+        "    k, _, channels = weight.shape\n"
+        "    length = image.shape[1] - (k - 1) * channels\n"
+        "    shape, (down, along) = (len(image) - k + 1, k, k, length), image.strides\n"
+        "    strides = (down, down, along, along)\n"
+        "    vectors = np.lib.stride_tricks.as_strided(image, shape, strides)\n"
+        "    tiled = np.tile(weight, (1, 1, length // channels))\n"
+        "    return np.einsum('hijk,ijk->hk', vectors, tiled)",
+        "The vector of tap v begins v numbers later",
+    ),
+    (
         "08-training",
         "loss",
         "import numpy as np\ndef smoothed_loss(scores, labels, epsilon):\n"

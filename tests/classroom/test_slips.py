@@ -1,4 +1,4 @@
-"""Wrong programs for the four operations, as students write them, and the one message that each must get.
+"""Wrong programs for the operations, as students write them, and the one message that each must get.
 
 A program is the solution's own code with one slip in it: another way to the wrong answer than the
 one that `Mistake.wrong` takes.
@@ -15,6 +15,7 @@ OPERATIONS = {
     "depthwise": ("02-depthwise-convolution", "depthwise"),
     "pointwise": ("03-pointwise-convolution", "pointwise"),
     "separable": ("04-depthwise-separable", "separable"),
+    "rows as vectors": ("05-multiplications-to-seconds", "vectors"),
 }
 PAD = "(0, 0), (0, 0), (padding, padding), (padding, padding)"
 NO_PAD, END_PAD = "(0, 0), " * 4, "(0, 0), (0, 0), (0, 2 * padding), (0, 2 * padding)"
@@ -137,6 +138,36 @@ SLIPS = {
             "    own = matrix[range(len(matrix)), place][:, None, None]\n"
             "    return filtered[:, place] * own\n    np.einsum",
             "The channels are not mixed in the second half",
+        ),
+    ],
+    "rows as vectors": [
+        ("channels * along, along)", "along, along)", "The vector of tap v begins v numbers"),
+        (
+            "np.tile(weight, (1, 1, length // channels))",
+            "np.repeat(weight, length // channels, axis=2)",
+            "Each weight is repeated by itself",
+        ),
+        ("np.tile(weight,", "np.tile(weight[::-1, ::-1],", "The kernel is flipped"),
+        ("(down, down, channels * along,", "(down, channels * along, down,", "Rows and columns"),
+        ("np.tile(weight,", "np.tile(weight[:, :, :1].repeat(channels, axis=2),", "All channels"),
+        ("vectors, tiled)", "vectors, tiled) / k**2", "A mean is taken"),
+        ("vectors, tiled)", "vectors[:, :1], tiled[:1])", "The taps of the first kernel row alone"),
+        ("vectors, tiled)", "vectors[:, -1:, -1:], tiled[-1:, -1:])", "The taps overwrite"),
+        ("- k + 1", "- k", "The last row and the last pixel", ("(k - 1) *", "k *")),
+        (
+            "vectors, tiled)",
+            "vectors, tiled).reshape(height, -1, channels)",
+            "The channels have an axis of their own",
+        ),
+        (
+            "vectors, tiled)",
+            "vectors, tiled).reshape(height, -1, channels).sum(axis=2)",
+            "The channels are summed",
+        ),
+        (
+            "vectors, tiled)",
+            "vectors, tiled).tolist()",
+            "It returns a list, expected a numpy array",
         ),
     ],
 }

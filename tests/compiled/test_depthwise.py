@@ -20,8 +20,8 @@ WINDOWS = [
     ((7, 7), (2, 2), (1, 1), np.float32),
     ((3, 2), (1, 3), (2, 2), np.float64),
 ]
-# Batch, channels, filters for each, height, width, padding: one channel and one pixel, odd and even sides, channels that
-# fill no register or one and a half, rows of fewer outputs than a block, more padding than the kernel reaches.
+# Batch, channels, filters for each, height, width, padding: one channel and one pixel, odd and even sides, channels
+# that fill no register or one and a half, rows of fewer outputs than a block, more padding than the kernel reaches.
 SIZES = [
     (1, 1, 1, 1, 1, (6, 6)),
     (1, 16, 1, 13, 13, (0, 0)),
@@ -77,7 +77,10 @@ def test_it_is_torch_s_convolution_and_its_gradients(
 
 def test_any_layout_is_taken_and_none_is_written_to() -> None:
     rng = np.random.default_rng(0)
-    wide, weight = draw(rng, 2, 20, 9, 22, dtype=np.float32), draw(rng, 20, 1, 3, 3, dtype=np.float32)
+    wide, weight = (
+        draw(rng, 2, 20, 9, 22, dtype=np.float32),
+        draw(rng, 20, 1, 3, 3, dtype=np.float32),
+    )
     plain = compiled.depthwise(wide[..., ::2].copy(), weight, padding=1)
     grad = np.ascontiguousarray(plain)
     gradients = compiled.depthwise_backward(grad, wide[..., ::2].copy(), weight, padding=1)

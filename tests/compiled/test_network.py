@@ -32,7 +32,10 @@ def trained(seed: int = 0, **arguments: Any) -> MobileNetV1:
     [
         ({"alpha": 0.25}, [(1, 3, 224, 224), (2, 3, 33, 97), (2, 3, 33, 97), (5, 3, 32, 32)]),
         ({"alpha": 0.35, "num_classes": 7}, [(3, 3, 61, 64)]),
-        ({"alpha": 0.5, "num_classes": 10, "in_channels": 1, "stem": "small", "shallow": True}, [(4, 1, 16, 16)]),
+        (
+            {"alpha": 0.5, "num_classes": 10, "in_channels": 1, "stem": "small", "shallow": True},
+            [(4, 1, 16, 16)],
+        ),
         ({"alpha": 1.0, "stem": "small"}, [(1, 3, 32, 32)]),
     ],
 )

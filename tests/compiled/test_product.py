@@ -10,7 +10,9 @@ from dsconv_lib.compiled import product
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("relu", [None, True])
-@pytest.mark.parametrize("depth", [1, 255, product.DEPTH, 300, 2 * product.DEPTH, 3 * product.DEPTH + 5])
+@pytest.mark.parametrize(
+    "depth", [1, 255, product.DEPTH, 300, 2 * product.DEPTH, 3 * product.DEPTH + 5]
+)
 def test_it_is_a_product_with_bias_and_relu(dtype: type, relu: bool | None, depth: int) -> None:
     rng = np.random.default_rng(0)
     width = product.panel_width(dtype)

@@ -18,7 +18,10 @@ def halves(x: Array, first: Array, second: Array, biases: Any, relu: bool, **win
     """The same in torch, in float64."""
     bias = [None if b is None else torch.from_numpy(b).double() for b in biases]
     y = torch.from_numpy(x).double()
-    for weight, b, more in ((first, bias[0], {**window, "groups": x.shape[1]}), (second, bias[1], {})):
+    for weight, b, more in (
+        (first, bias[0], {**window, "groups": x.shape[1]}),
+        (second, bias[1], {}),
+    ):
         y = conv2d(y, torch.from_numpy(weight).double(), b, **more)
         y = y.relu() if relu else y
     return y.numpy()
@@ -43,7 +46,11 @@ def test_it_is_the_two_halves(
         return rng.standard_normal(shape).astype(dtype)
 
     between = channels * multiplier
-    x, first, second = draw(batch, channels, *size), draw(between, 1, kernel, kernel), draw(out_channels, between, 1, 1)
+    x, first, second = (
+        draw(batch, channels, *size),
+        draw(between, 1, kernel, kernel),
+        draw(out_channels, between, 1, 1),
+    )
     biases = (draw(between), draw(out_channels)) if with_bias else (None, None)
     window = {"stride": stride, "padding": kernel // 2}
     expected = halves(x, first, second, biases, relu, **window)
@@ -51,11 +58,19 @@ def test_it_is_the_two_halves(
         monkeypatch.setattr(plan, "cache_size", lambda cache=cache: cache)
         monkeypatch.setattr(plan, "FEWEST", 1)
         found = compiled.separable(
-            x, first, second, depthwise_bias=biases[0], pointwise_bias=biases[1], relu=relu, **window
+            x,
+            first,
+            second,
+            depthwise_bias=biases[0],
+            pointwise_bias=biases[1],
+            relu=relu,
+            **window,
         )
         digits = 1e-5 if dtype == np.float32 else 1e-13
         assert found.dtype == dtype
-        np.testing.assert_allclose(found, expected, rtol=digits, atol=digits * np.abs(expected).max())
+        np.testing.assert_allclose(
+            found, expected, rtol=digits, atol=digits * np.abs(expected).max()
+        )
 
 
 def test_what_ops_refuses_is_refused_in_the_same_words() -> None:
@@ -74,10 +89,34 @@ def test_a_bias_that_does_not_fit_is_refused(bias: Array) -> None:
         compiled.separable(x, first, second, depthwise_bias=bias)
 
 
-def test_the_plan_fills_the_share_of_the_cache() -> None:
-    for rows, width, channels in [(112, 112, 96), (28, 28, 512), (7, 7, 2048), (1, 1, 64)]:
-        chosen = plan.rows_at_a_time(rows, width, channels, cache=1 << 20)
-        assert 1 <= chosen <= rows
-        fits = chosen * width * channels * 4 <= plan.SHARE * (1 << 20)
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("rows", "width", "channels"),
+    [
+        (112, 112, (32, 64)),
+        (448, 112, (32, 64)),
+        (56, 14, (512, 512)),
+        (28, 7, (1024, 1024)),
+        (1, 1, (32, 32)),
+    ],
+)
+def test_the_plan_moves_no_more_than_either_extreme(
+    rows: int, width: int, channels: tuple[int, int], threads: int
+) -> None:
+    """Counted in bytes: the map between, if it is larger than the cache, and the matrix of each part."""
+    cache = 1 << 20
+    mine = -(-rows // threads)
+    m, n = channels
+
+    def moved(size: int) -> float:
+        spilt = size * width * (m + n) * 4 + m * n * 4 > cache
+        parts = -(-mine // size)
+        map_ = (2 - 2 * plan.LEFT) * mine * width * m * 4 if spilt and size == mine else 0
+        return map_ + parts * m * n * 4
+
+    chosen = plan.rows_at_a_time(rows, width, channels, cache=cache, threads=threads)
+    assert 1 <= chosen <= mine
+    assert moved(chosen) <= moved(mine)
+    if chosen < mine:
+        fits = chosen * width * (m + n) * 4 <= plan.SHARE * cache
         assert fits or (chosen - 1) * width < plan.FEWEST
-    assert plan.rows_at_a_time(100, 10, 64, cache=1 << 30, threads=3) == 34

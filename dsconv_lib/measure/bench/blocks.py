@@ -50,15 +50,9 @@ def _calls(setting: Setting, size: int, m: int, n: int) -> dict[str, Callable[[]
     if fast := compiled():
         given = [dict(half.named_parameters()) for half in halves]
         weights = [each["weight"].detach().numpy() for each in given]
-        depthwise_bias, pointwise_bias = (each["bias"].detach().numpy() for each in given)
+        biases = (each["bias"].detach().numpy() for each in given)
         calls["compiled, fused"] = partial(
-            fast.separable,
-            x.numpy(),
-            *weights,
-            depthwise_bias=depthwise_bias,
-            pointwise_bias=pointwise_bias,
-            relu=True,
-            padding=1,
+            fast.Block(*weights, *biases, relu=True), x.numpy(), padding=1
         )
         with torch.inference_mode():
             agree({"compiled, fused": calls["compiled, fused"]()}, block(x))

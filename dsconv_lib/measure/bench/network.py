@@ -158,7 +158,7 @@ def folded(model: MobileNetV1) -> nn.Sequential:
 
 
 def _runtime(folded: nn.Sequential, x: Tensor, threads: int) -> Callable[[], Any]:
-    runtime = need("onnxruntime", "the bench")
+    runtime = need("onnxruntime", "the bench", extra="bench")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     convolutions = [part for part in folded if isinstance(part, nn.Conv2d)]

@@ -24,7 +24,7 @@ def graph_of(convolutions: list[nn.Conv2d], classifier: nn.Linear) -> bytes:
     Raises:
         MissingError: without the package onnx.
     """
-    onnx = need("onnx", "an ONNX graph")
+    onnx = need("onnx", "an ONNX graph", extra="bench")
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
     nodes: list[Any] = []
     weights: list[Any] = []
