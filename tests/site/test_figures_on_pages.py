@@ -4,6 +4,7 @@ import pytest
 
 from dsconv_lib.interactive.calculator import Calculator
 from dsconv_lib.interactive.levels import Levels
+from dsconv_lib.interactive.roofline import RooflineFigure
 from dsconv_lib.interactive.window import SlidingWindow
 from tests.site.site_checks import SITE
 
@@ -16,6 +17,7 @@ FIGURES = {
         SlidingWindow(operation="separable", step=28),
         Calculator(),
     ],
+    "chapters/05-multiplications-to-seconds": [RooflineFigure()],
     "chapters/07-mobilenet-v1": [Levels()],
 }
 
