@@ -1,4 +1,4 @@
-"""The depthwise and the separable convolution in loops that Numba compiles, on one processor and faster than torch.
+"""The depthwise and the separable convolution in loops that Numba compiles, for one processor: as fast as libraries are.
 
 Importing this package needs Numba; nothing else in the library does, and nothing imports it unasked.
 """
