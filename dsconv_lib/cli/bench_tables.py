@@ -9,6 +9,8 @@ from rich.table import Table
 
 # Before a median whose rounds lie so far apart that it says little.
 NOISY, STEADY = "~", ""
+# What a fused network is held against.
+FOLDED, RUNTIME = "torch, folded, channels-last", "ONNX Runtime"
 
 
 def milliseconds(reading: Mapping[str, Any]) -> str:
@@ -94,9 +96,13 @@ def of_network(found: dict[str, Any]) -> Iterator[Table]:
     for each in found["batches"]:
         floor = f"its MACs at the rate of a product take {1e3 * each['floor']:,.1f} ms"
         title = f"{name}, batch {each['batch']}: {floor}"
-        made = _table(title, ["run by", "ms", "of the product's rate"])
+        seconds = {way: reading["seconds"] for way, reading in each["readings"].items()}
+        others = [way for way in seconds if way in (FOLDED, RUNTIME)]
+        columns = [f"times {way}" for way in others]
+        made = _table(title, ["run by", "ms", *columns, "of the product's rate"])
         for way, reading in each["readings"].items():
-            made.add_row(way, milliseconds(reading), f"{each['share'][way]:.0%}")
+            ratios = [f"{seconds[way] / seconds[other]:.2f}" for other in others]
+            made.add_row(way, milliseconds(reading), *ratios, f"{each['share'][way]:.0%}")
         yield made
     for each in found["batches"]:
         error = each["error"]

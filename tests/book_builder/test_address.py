@@ -54,7 +54,7 @@ def test_every_notebook_s_page_has_a_button_that_opens_it(fork):
         *fork.glob("_build/html/chapters/0*.html"),
         *fork.glob("_build/html/exercises/*/*.html"),
     ]
-    assert len(pages) == 14
+    assert len(pages) == 16
     for page in pages:
         (link,) = {
             a["href"] for a in site_checks.parse(page).find_all("a")
@@ -69,7 +69,7 @@ def test_every_notebook_s_page_has_a_button_that_opens_it(fork):
 def test_the_list_of_notebooks_opens_them_too(fork):
     page = site_checks.parse(fork / "_build/html/chapters/notebooks.html")
     links = [a["href"] for a in page.select("table.notebooks a[href^='https://']")]
-    assert len(links) == 14
+    assert len(links) == 16
     for link in links:
         assert link.startswith(COLAB)
         assert (fork / link.removeprefix(COLAB)).is_file()
