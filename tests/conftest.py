@@ -21,7 +21,8 @@ mpl.use("Agg")
 
 
 # The longest first: begun last, one process would wait for it while the other had nothing to do.
-LONG = ("colab", "site/test_quality", "site", "classroom/grading", "measure", "kernels")
+LONG = ["colab", "site/test_quality", "site", "compiled", "train", "classroom/grading", "measure"]
+LONG += ["kernels", "book_builder", "data", "cli"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
