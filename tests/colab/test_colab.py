@@ -88,6 +88,8 @@ def course(tmp_path_factory):
         patch.setenv("GIT_CONFIG_VALUE_0", URL)
         patch.delenv("PYTHONPATH", raising=False)
         patch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+        # Else compiled loops stay where the library was, and an empty folder of its name counts as installed.
+        patch.setenv("NUMBA_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         yield folder
 
 

@@ -88,6 +88,10 @@ COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 # There are thousands of these: the parts of a formula have the colour of the text around it, and
 # in a block of code one token speaks for all that are alike but for their text.
 RUN = """async (rules) => {
+    // A theme that has just changed: its colours are there in the next frame, some by a transition.
+    for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+    const moving = document.getAnimations().filter(each => isFinite(each.effect.getComputedTiming().endTime));
+    await Promise.all(moving.map(each => each.finished.catch(() => {})));
     for (const folded of document.querySelectorAll('details')) folded.open = true;
     for (const code of document.querySelectorAll('pre')) {
         const seen = new Set();
