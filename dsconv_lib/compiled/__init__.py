@@ -1,4 +1,4 @@
-"""Depthwise and separable convolution in loops that Numba compiles for this processor: as fast as libraries are.
+"""Depthwise and separable convolution in loops that Numba compiles for this processor.
 
 Importing this package needs Numba; nothing else in the library does, and nothing imports it unasked.
 """
